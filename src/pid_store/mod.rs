@@ -208,7 +208,9 @@ pub fn started(tenure: &Tenure) -> Started {
         ceiling: tenure.ceiling(),
         lives: tenure.lives(),
         members_lost: false,
-        recovered: Sequence::ZERO,
+        // Peers with disks may remember lives that a restored etcd does not know, and an operator has vouched for this one.
+        // bug EpochUntold instead: recovered: if BUG { Sequence::ZERO } else { tenure.watch.meta.value.above },
+        recovered: tenure.watch.meta.value.above,
         objected: None,
         skipped: tenure.skipped,
         first_start: tenure.is_first,

@@ -6,7 +6,7 @@ use ipseity_core::{
     actor::{Actor, ActorConfig, Effect, Event, Outcome, Report, Write, Written},
     identity::{Identity, Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
-    limits::STORE_PATIENCE,
+    limits::{BOOT_JUMP_MAX, STORE_PATIENCE},
     time::Instant,
     words::{ErrorCode, Message, Objection, Stage, Standing, StoreState, SyncMessage, Told, Vote},
 };
@@ -437,7 +437,7 @@ fn life(boot: u64, stage: Stage) -> SyncMessage {
     let config = actor_config();
     SyncMessage {
         boot,
-        session: 0x100 + boot,
+        session: boot.wrapping_add(0x100),
         incarnation: config.incarnation,
         sequence: 5,
         told: Told {
@@ -483,6 +483,32 @@ fn of_two_lives_that_meet_the_later_one_goes_on() {
     let effects = hears(&mut scene, BOB, life(2, Stage::Serves));
     assert_eq!(answers(&effects), [(BOB, Refused(ErrorCode::SamePid))]);
     assert_eq!(scene.actor.standing(), Standing::Conflict);
+}
+
+#[test]
+fn a_boot_that_no_server_can_have_come_to_stops_no_life() {
+    for boot in [3 + BOOT_JUMP_MAX, u64::MAX] {
+        let mut scene = scene();
+        let effects = hears(&mut scene, BOB, life(boot, Stage::Serves));
+        assert_eq!(answers(&effects), [(BOB, Refused(ErrorCode::BootTooFar))]);
+        assert_eq!(scene.ask(ALICE, 1), [(ALICE, From(1))]);
+        assert!(!scene.actor.is_objected());
+    }
+}
+
+#[test]
+fn a_life_of_another_cluster_stops_no_life() {
+    let mut scene = scene();
+    let sync = SyncMessage {
+        cluster: "other".parse().unwrap(),
+        ..life(3, Stage::Serves)
+    };
+    let effects = hears(&mut scene, BOB, sync);
+    assert_eq!(
+        answers(&effects),
+        [(BOB, Refused(ErrorCode::ForeignCluster))]
+    );
+    assert_eq!(scene.ask(ALICE, 1), [(ALICE, From(1))]);
 }
 
 #[test]

@@ -36,10 +36,17 @@ pub(crate) enum Event {
     TwiceByWhatWasNotTold,
     TwiceByOneThatWasAlone,
     TwiceByOneThatAskedNobodyWhoRemembers,
+    TakesOverFromOneThatLives,
+    TakenOverIsNotAsked,
+    LowerIsRefused,
+    LowerIsStopped,
+    LowerStepsBack,
+    IsFenced,
+    DoubtEnds,
 }
 
 impl Event {
-    pub(crate) const ALL: [Event; 32] = [
+    pub(crate) const ALL: [Event; 39] = [
         Event::MainHolds,
         Event::ClaimHolds,
         Event::CandidateHolds,
@@ -72,6 +79,13 @@ impl Event {
         Event::TwiceByWhatWasNotTold,
         Event::TwiceByOneThatWasAlone,
         Event::TwiceByOneThatAskedNobodyWhoRemembers,
+        Event::TakesOverFromOneThatLives,
+        Event::TakenOverIsNotAsked,
+        Event::LowerIsRefused,
+        Event::LowerIsStopped,
+        Event::LowerStepsBack,
+        Event::IsFenced,
+        Event::DoubtEnds,
     ];
 }
 

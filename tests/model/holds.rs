@@ -52,6 +52,25 @@ fn two_lives_with_short_records_hold() {
     }
 }
 
+/// All states of two lives whose store fences, and nobody is refused but the one that has lost the pid.
+#[test]
+fn two_lives_that_a_store_fences_hold() {
+    for join in JOINS {
+        let model = with_two_others(Model::new(join, 2, 3).calm().fenced());
+        for model in [
+            model.after(SERVES),
+            Model {
+                lives_recorded: 1,
+                ..model.after(SERVES)
+            },
+        ] {
+            let found = search(&model, usize::MAX);
+            assert_holds(&found, &model);
+            assert!(found.is_complete);
+        }
+    }
+}
+
 #[test]
 fn the_nearest_states_hold_with_everything() {
     for join in JOINS {
@@ -74,6 +93,8 @@ fn walks_by_lot_hold_with_everything() {
         for model in [
             everything,
             everything.after(SERVES),
+            everything.fenced(),
+            everything.fenced().after(SERVES),
             short_records,
             short_records.after(SERVES),
         ] {
@@ -101,6 +122,18 @@ fn without_what_only_saves_time_all_holds() {
     }
 }
 
+/// The same where a store fences.
+#[test]
+fn without_what_only_saves_time_all_holds_where_a_store_fences() {
+    for rule in [Rule::LowerIsRefused, Rule::FaceToFace, Rule::OlderIsStopped] {
+        let model = with_two_others(Model::new(Join::Majority, 2, 3).calm().fenced());
+        let model = model.after(SERVES).off(rule);
+        let found = search(&model, usize::MAX);
+        assert_holds(&found, &model);
+        assert!(found.is_complete);
+    }
+}
+
 /// Otherwise that all holds would say little.
 #[test]
 fn what_can_happen_happens() {
@@ -119,6 +152,7 @@ fn what_can_happen_happens() {
         prefer,
         prefer.after(SERVES),
         three.calm().after(COPIED_AND_STARTED_AGAIN),
+        three.fenced().after(SERVES),
     ] {
         events.add(wander(&model, 1_000, 60, 3).events);
     }
@@ -137,6 +171,22 @@ fn two_lives_hold_with_all_states() {
             ..quiet
         };
         for model in [quiet, crashing, with_two_others(crashing)] {
+            assert_holds(&search(&model, 20_000_000), &model);
+        }
+    }
+}
+
+#[test]
+#[ignore = "minutes, and some gigabytes: .ci/full"]
+fn lives_that_a_store_fences_hold_with_all_states() {
+    for join in JOINS {
+        let two = with_two_others(Model::new(join, 2, 3).fenced());
+        let quiet = with_two_others(Model::new(join, 3, 3).calm().fenced());
+        let crashing = Model {
+            peers_crash: true,
+            ..quiet
+        };
+        for model in [two.after(SERVES), quiet, crashing.after(SERVES)] {
             assert_holds(&search(&model, 20_000_000), &model);
         }
     }

@@ -232,16 +232,60 @@ fn refused(state: &mut State, model: &Model, life: usize, is_stale: bool) {
     if state.lives[life].alone {
         state.events.note(Event::AloneIsRefused);
     }
-    let one = &mut state.lives[life];
-    one.directory.stopped |= is_stale || one.alone;
+    let is_for_good = is_stale || state.lives[life].alone;
+    note_stop(state, model, life, is_for_good);
     stop(state, model, life);
 }
 
 /// It served, and has to stop for another one.
-pub(crate) fn stopped(state: &mut State, life: usize, rival: usize) {
-    properties::judge_stop(state, life, rival);
-    state.lives[life].directory.stopped = true;
+pub(crate) fn stopped(state: &mut State, model: &Model, life: usize, rival: usize) {
+    properties::judge_stop(state, model, life, rival);
+    note_stop(state, model, life, true);
     end(state, life);
+}
+
+/// Notes on the disk that it was stopped for good. A store that fences has no place for that: what is there is its
+/// successor's.
+fn note_stop(state: &mut State, model: &Model, life: usize, is_for_good: bool) {
+    let directory = match (model.fences, state.newest()) {
+        (false, _) => life,
+        (true, Some(newest)) if model.lacks(Rule::OnlyForThisLife) => newest,
+        (true, _) => return,
+    };
+    state.lives[directory].directory.stopped |= is_for_good;
+}
+
+/// A life takes the pid over in a store that fences, whatever the one before it does.
+pub(crate) fn take_over(state: &mut State, model: &Model) {
+    let Some(before) = state.newest() else { return };
+    if state.is_alive(before) {
+        state.events.note(Event::TakesOverFromOneThatLives);
+    }
+    let from = state.lives[before].directory;
+    if from.stopped {
+        properties::note_start_refused(state);
+    }
+    take_directory(state, before);
+    start(state, model, from);
+}
+
+/// Whether another life can take the pid over.
+pub(crate) fn may_be_taken_over(state: &State) -> bool {
+    let newest = state.newest().map(|newest| &state.lives[newest]);
+    newest.is_some_and(|newest| newest.stage == Stage::Gone || newest.doubts)
+}
+
+/// Whether it may raise its ceiling.
+pub(crate) fn may_raise(state: &State, model: &Model, life: usize) -> bool {
+    let one = &state.lives[life];
+    let is_fenced = model.fences && one.taken && !model.lacks(Rule::Fences);
+    one.limit < model.sequence_max && !is_fenced
+}
+
+/// Its store tells it that another life has the pid.
+pub(crate) fn is_fenced(state: &mut State, model: &Model, life: usize) {
+    state.events.note(Event::IsFenced);
+    stop(state, model, life);
 }
 
 /// It stops cleanly, writes where it stands, and says its last word.
@@ -262,6 +306,7 @@ pub(crate) fn stop(state: &mut State, model: &Model, life: usize) {
 pub(crate) fn end(state: &mut State, life: usize) {
     state.lives[life].stage = Stage::Gone;
     state.lives[life].alone = false;
+    state.lives[life].doubts = false;
     for peer in &mut state.peers {
         let pair = &mut peer.pairs[life];
         pair.confirmed = false;
@@ -284,6 +329,16 @@ pub(crate) fn met(state: &mut State, model: &Model, life: usize, other: usize) {
     if model.lacks(Rule::FaceToFace) {
         return;
     }
+    if model.fences && !model.lacks(Rule::KeptApart) {
+        let (lower, owner) = (life.min(other), life.max(other));
+        state.events.note(Event::LowerStepsBack);
+        match state.lives[lower].stage {
+            Stage::Serves => stopped(state, model, lower, owner),
+            Stage::Joins | Stage::Claims => refused(state, model, lower, true),
+            Stage::Gone => {}
+        }
+        return;
+    }
     let (one, that) = (&state.lives[life], &state.lives[other]);
     let is_refused = match (one.stage, that.stage) {
         (Stage::Joins | Stage::Claims, Stage::Serves | Stage::Claims) => true,
@@ -292,8 +347,8 @@ pub(crate) fn met(state: &mut State, model: &Model, life: usize, other: usize) {
         (Stage::Joins, Stage::Joins) => life > other,
         (Stage::Serves, Stage::Serves) => {
             state.events.note(Event::BothStop);
-            stopped(state, life, other);
-            stopped(state, other, life);
+            stopped(state, model, life, other);
+            stopped(state, model, other, life);
             false
         }
         _ => false,
@@ -307,7 +362,8 @@ pub(crate) fn met(state: &mut State, model: &Model, life: usize, other: usize) {
 /// Makes alike what differs only in what nobody will look at again: there are fewer states so.
 pub(crate) fn tidy_up(state: &mut State, model: &Model) {
     let is_last = usize::from(state.born) == model.lives;
-    if is_last {
+    // In a store that fences, who has the pid decides more than who starts next.
+    if is_last && !model.fences {
         // Nobody starts any more.
         state.copy = None;
         for life in 0..LIVES {

@@ -15,6 +15,9 @@
 //! - Sequences go to three, and a step of the ceiling is one. A start that crashes before it speaks is no life of its own.
 //! - Not in the model: `--recover-above`, `members --forget`, and processes that are cloned with their memory.
 //! - A directory records all lives, or only the last: which of them it forgets makes no difference.
+//! - Where a store fences, each start takes the pid over in one step, and no life raises its ceiling after that. A lease is
+//!   not over before the life that has it is in doubt, and nobody who has lost the pid is confirmed again. Operators do not
+//!   err there: nobody copies such a store, and one that was restored is no matter of the guard.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_macros,

@@ -40,6 +40,11 @@ fn with_two_others(model: Model) -> Model {
     Model { peers: 2, ..model }
 }
 
+/// The pid is in a store that fences, and two others have heard the life that serves.
+fn in_a_store() -> Model {
+    with_two_others(Model::new(Join::Majority, 2, 3).calm().fenced()).after(SERVES)
+}
+
 /// A directory remembers only its last life.
 fn with_short_records(model: Model) -> Model {
     Model {
@@ -107,6 +112,14 @@ needed! {
         Model { memory_is_lost: true, sequence_max: 1, ..two_lives().after(SERVES) };
     a_refusal_ends_a_life: [RefusalEnds], StoppedForUnaccepted, two_lives().after(SERVES);
     a_claim_is_withdrawn: [GivesUp], RefusedForOneThatGaveUp, three_lives().after(GIVEN_UP_BY_A_COPY);
+    a_store_fences: [Fences], NeverServes, in_a_store();
+    who_is_in_doubt_waits: [WaitsInDoubt], OutOfOrder, in_a_store();
+    who_was_taken_over_holds_nothing: [TakenOverHoldsNothing], NeverServes, in_a_store();
+    a_lower_life_stops: [LowerIsStopped], LowerGoesOn, in_a_store();
+    the_owner_is_not_stopped: [OwnerIsNotStopped], OrdinaryRestartRefused, in_a_store();
+    the_owner_does_not_step_back: [KeptApart], OrdinaryRestartRefused, in_a_store();
+    a_stop_is_only_for_this_life: [OnlyForThisLife], NeverServes,
+        Model { lives: 3, ..in_a_store() };
     who_is_alone_is_no_server: [AloneIsNoServer], StoppedForUnaccepted,
         Model { join: Join::Prefer, ..two_lives() }.after(SERVES);
 }

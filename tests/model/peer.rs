@@ -48,6 +48,10 @@ pub(crate) fn asked(
     if state.peers[peer].lost && !model.lacks(Rule::LostMemoryHasNoVote) {
         return Answer::Nothing;
     }
+    if model.fences && has_lost_pid(state, model, peer, life) {
+        state.events.note(Event::LowerIsRefused);
+        return Answer::StaleState;
+    }
     if !is_judged(state, model, peer, life, wish) {
         if let Some(refusal) = judged(state, model, peer, life, silent) {
             return refusal;
@@ -97,7 +101,16 @@ fn judged(
     life: usize,
     silent: Lives,
 ) -> Option<Answer> {
+    let asked = holders(state, model, peer, life);
+    let alive = state.alive(asked);
+    if model.fences {
+        // Who answers has told that its store fences.
+        state.peers[peer].fencing.add(alive.without(silent));
+    }
     let holders = holders(state, model, peer, life);
+    if holders != asked {
+        state.events.note(Event::TakenOverIsNotAsked);
+    }
     let alive = state.alive(holders);
     if let Some(holder) = alive.without(silent).one() {
         let memory = &state.peers[peer].memory;
@@ -150,7 +163,28 @@ pub(crate) fn holders(state: &State, model: &Model, peer: usize, life: usize) ->
     if model.lacks(Rule::HolderIsDialed) {
         holders.0 &= here.heard.0;
     }
+    if model.fences && !model.lacks(Rule::TakenOverHoldsNothing) {
+        holders = holders.without(State::before(here.fencing, life));
+    }
     holders.without(Lives::only(life))
+}
+
+/// Notes that the store of a life fences. Returns whether a later one is known, which has the pid for good.
+fn has_lost_pid(state: &mut State, model: &Model, peer: usize, life: usize) -> bool {
+    let here = &mut state.peers[peer];
+    here.fencing.add(Lives::only(life));
+    !State::after(here.fencing, life).is_empty() && !model.lacks(Rule::LowerIsRefused)
+}
+
+/// The life for which one that serves is objected to, because a store keeps the two apart.
+fn rival_in_store(state: &mut State, model: &Model, peer: usize, life: usize) -> Option<usize> {
+    let here = &mut state.peers[peer];
+    here.fencing.add(Lives::only(life));
+    let others = match model.lacks(Rule::OwnerIsNotStopped) {
+        true => here.fencing.without(Lives::only(life)),
+        false => State::after(here.fencing, life),
+    };
+    others.one().filter(|_| !model.lacks(Rule::LowerIsStopped))
 }
 
 /// Whether a life begins in a state that is older than one that is remembered. Whether it knows the lives that are
@@ -225,6 +259,13 @@ pub(crate) fn heard(
         pair.silent = pair.silent.without(me);
     }
     let memory = here.memory;
+    if model.fences
+        && let Some(rival) = rival_in_store(state, model, peer, life)
+    {
+        state.events.note(Event::LowerIsStopped);
+        return (Answer::Objection(rival), Known::default());
+    }
+    let here = &mut state.peers[peer];
     // A claim stops nobody that serves.
     let known = Known {
         claim: Lives::NONE,
@@ -324,6 +365,7 @@ pub(crate) fn crash(state: &mut State, peer: usize) {
     here.memory = here.disk;
     here.candidate = Lives::NONE;
     here.heard = Lives::NONE;
+    here.fencing = Lives::NONE;
     for pair in &mut here.pairs {
         pair.gave_up = false;
     }

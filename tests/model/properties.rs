@@ -19,6 +19,10 @@ pub(crate) enum Fault {
     OrdinaryRestartRefused,
     /// Nobody erred, all goes well from now on, and a start does not come to serve.
     NeverServes,
+    /// A life went on although it had talked to a peer that knew a later one, and their store fences.
+    LowerGoesOn,
+    /// A life handed out something after a later one of its pid had, and their store fences.
+    OutOfOrder,
     /// A start was refused for good for a life that had told this peer that it gives up.
     RefusedForOneThatGaveUp,
 }
@@ -117,10 +121,16 @@ pub(crate) fn judge_given_up(state: &mut State, peer: usize) {
     }
 }
 
+/// A start finds that it must not serve.
+pub(crate) fn note_start_refused(state: &mut State) {
+    state.fault = Some(Fault::OrdinaryRestartRefused);
+}
+
 /// A life that serves is to be stopped for another.
-pub(crate) fn judge_stop(state: &mut State, life: usize, rival: usize) {
+pub(crate) fn judge_stop(state: &mut State, model: &Model, life: usize, rival: usize) {
     judge_ordinary(state, life);
-    if state.is_alive(life) && !state.lives[rival].ghost.accepted {
+    // A store that fences ends the lower one, whether anybody accepts the other.
+    if !model.fences && state.is_alive(life) && !state.lives[rival].ghost.accepted {
         state.fault = Some(Fault::StoppedForUnaccepted);
     }
 }
@@ -134,6 +144,9 @@ fn judge_ordinary(state: &mut State, life: usize) {
 /// A life has had the answer to its sync, and goes on.
 pub(crate) fn note_exchange(state: &mut State, peer: usize, life: usize) {
     let me = Lives::only(life);
+    if !State::after(state.peers[peer].fencing, life).is_empty() {
+        state.fault = Some(Fault::LowerGoesOn);
+    }
     let memory = state.peers[peer].memory;
     let ghost = &mut state.lives[life].ghost;
     let others = memory.main.and(memory.claim).without(me);
@@ -173,6 +186,14 @@ pub(crate) fn judge_handing_out(state: &mut State, model: &Model, life: usize) {
     let at = usize::from(one.sequence);
     let me = Lives::only(life);
     state.handed[at].add(me);
+    let later = state.handed.iter();
+    if model.fences
+        && later
+            .copied()
+            .any(|lives| !State::after(lives, life).is_empty())
+    {
+        state.fault = Some(Fault::OutOfOrder);
+    }
     if one.alone {
         state.handed_alone[at].add(me);
     }

@@ -85,6 +85,22 @@ pub(crate) enum Rule {
     AloneIsNoServer,
     /// A life refuses another one of its pid that asks it.
     FaceToFace,
+    /// Where a store fences, a life that has lost its pid does not raise its ceiling.
+    Fences,
+    /// A life whose store has not confirmed it in time hands out nothing.
+    WaitsInDoubt,
+    /// A newcomer that has taken the pid over need not ask the lives before it.
+    TakenOverHoldsNothing,
+    /// A life that asks for its pid is refused where a later one is known.
+    LowerIsRefused,
+    /// A life that serves is stopped where a later one is known.
+    LowerIsStopped,
+    /// Of two lives that a store keeps apart, only the lower one is objected to.
+    OwnerIsNotStopped,
+    /// Of two such lives that meet, only the lower one steps back.
+    KeptApart,
+    /// What is said against the lower one is not noted in the store, which is that of its successor.
+    OnlyForThisLife,
 }
 
 /// What may be handed out twice.
@@ -126,6 +142,8 @@ pub(crate) struct Model {
     pub(crate) is_late: bool,
     /// How many of its lives a directory remembers.
     pub(crate) lives_recorded: usize,
+    /// Whether the pid is in a store that fences.
+    pub(crate) fences: bool,
     pub(crate) rules_off: u64,
     pub(crate) exemptions_off: u8,
 }
@@ -145,6 +163,7 @@ impl Model {
             peers_crash: true,
             is_late: true,
             lives_recorded: LIVES,
+            fences: false,
             rules_off: 0,
             exemptions_off: 0,
         }
@@ -156,6 +175,15 @@ impl Model {
             saves_late: false,
             peers_crash: false,
             is_late: false,
+            ..self
+        }
+    }
+
+    /// The pid is in a store that fences.
+    pub(crate) fn fenced(self) -> Model {
+        Model {
+            fences: true,
+            operators_err: false,
             ..self
         }
     }
@@ -185,7 +213,7 @@ impl Model {
             Exemption::Alone => self.join != Join::Prefer,
             Exemption::NobodyRemembers => self.join == Join::Majority,
         };
-        !is_for_others && self.exemptions_off & (1 << exemption as u8) == 0
+        !self.fences && !is_for_others && self.exemptions_off & (1 << exemption as u8) == 0
     }
 
     /// How many peers must accept a start, and confirm it.

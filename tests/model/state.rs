@@ -103,7 +103,7 @@ pub(crate) struct Life {
     pub(crate) record: [u8; LIVES],
     /// Its directory, as it is on the disk now.
     pub(crate) directory: Directory,
-    /// Another life goes on in its directory, or nobody can.
+    /// Another life goes on in its directory, or nobody can. Where a store fences: another life has the pid.
     pub(crate) taken: bool,
     /// It may hand out up to this.
     pub(crate) limit: u8,
@@ -113,6 +113,8 @@ pub(crate) struct Life {
     pub(crate) sequence: u8,
     /// Its time is over, and it hands out although nobody has confirmed it. It goes on joining.
     pub(crate) alone: bool,
+    /// Its store has not confirmed in time that it has the pid.
+    pub(crate) doubts: bool,
     /// It has claimed, so its claims can come late.
     pub(crate) claimed: bool,
     /// It has said that it serves, so that can come late.
@@ -182,6 +184,8 @@ pub(crate) struct Peer {
     pub(crate) candidate: Lives,
     /// The lives that it has heard to serve since it started.
     pub(crate) heard: Lives,
+    /// The lives that have told it since then that their store fences.
+    pub(crate) fencing: Lives,
     pub(crate) pairs: [Pair; LIVES],
 }
 
@@ -218,6 +222,16 @@ impl State {
     pub(crate) fn alive(&self, lives: Lives) -> Lives {
         let dead = lives.all().filter(|life| !self.is_alive(*life));
         dead.fold(lives, |alive, life| alive.without(Lives::only(life)))
+    }
+
+    /// Those of the lives that began after this one. A store that fences counts their boots in this order.
+    pub(crate) fn after(lives: Lives, life: usize) -> Lives {
+        Lives(lives.0 & !0 << (life + 1))
+    }
+
+    /// Those of the lives that began before this one.
+    pub(crate) fn before(lives: Lives, life: usize) -> Lives {
+        Lives(lives.0 & !(!0 << life))
     }
 
     /// The life that began last.

@@ -1,7 +1,7 @@
 //! All that can happen, one step at a time.
 
 use crate::{
-    events::Events,
+    events::{Event, Events},
     life,
     peer::{self, Wish},
     properties,
@@ -84,6 +84,20 @@ pub(crate) enum Step {
         life: u8,
         peer: u8,
     },
+    /// In a store that fences, a life takes the pid over.
+    TakesOver,
+    /// The store of a life has not confirmed it in time.
+    Doubts {
+        life: u8,
+    },
+    /// It has.
+    DoubtsNoMore {
+        life: u8,
+    },
+    /// A life hears from its store that another one has the pid.
+    IsFenced {
+        life: u8,
+    },
     Crashes {
         life: u8,
     },
@@ -144,6 +158,13 @@ fn starts(state: &State, model: &Model, steps: &mut Vec<Step>) {
     if state.born == 0 || model.operators_err {
         steps.push(Step::StartsAnew);
     }
+    if model.fences {
+        let newest = state.newest().map(|newest| &state.lives[newest].directory);
+        if life::may_be_taken_over(state) && newest.is_some_and(has_room) {
+            steps.push(Step::TakesOver);
+        }
+        return;
+    }
     if state.copy.as_ref().is_some_and(has_room) {
         steps.push(Step::StartsFromCopy);
         steps.push(Step::StartsInVain);
@@ -167,6 +188,16 @@ fn steps_of_life(state: &State, model: &Model, life: u8, steps: &mut Vec<Step>) 
     }
     steps.push(Step::Crashes { life });
     steps.push(Step::Stops { life });
+    if model.fences {
+        match (one.taken, one.doubts) {
+            (_, false) => steps.push(Step::Doubts { life }),
+            (false, true) => steps.push(Step::DoubtsNoMore { life }),
+            (true, true) => {}
+        }
+        if one.taken {
+            steps.push(Step::IsFenced { life });
+        }
+    }
     for other in (0..state.born).filter(|other| *other != life) {
         if state.is_alive(usize::from(other)) {
             steps.push(Step::Meets { life, other });
@@ -182,10 +213,12 @@ fn steps_of_life(state: &State, model: &Model, life: u8, steps: &mut Vec<Step>) 
         steps.push(Step::IsAlone { life });
     }
     if one.stage == Stage::Serves || one.alone {
-        if one.sequence < one.limit {
+        if one.sequence == one.limit {
+            if life::may_raise(state, model, index) {
+                steps.push(Step::Raises { life });
+            }
+        } else if !one.doubts || model.lacks(Rule::WaitsInDoubt) {
             steps.push(Step::HandsOut { life });
-        } else if one.limit < model.sequence_max {
-            steps.push(Step::Raises { life });
         }
     }
 }
@@ -259,6 +292,7 @@ pub(crate) fn take(state: &mut State, model: &Model, step: Step) {
     state.events = Events::default();
     match step {
         Step::StartsAnew
+        | Step::TakesOver
         | Step::Restarts { .. }
         | Step::IsCopied { .. }
         | Step::StartsFromCopy
@@ -311,6 +345,12 @@ pub(crate) fn take(state: &mut State, model: &Model, step: Step) {
         Step::SaysLastWord { life, peer } => {
             peer::heard_last_word(state, model, usize::from(peer), usize::from(life));
         }
+        Step::Doubts { life } => state.lives[usize::from(life)].doubts = true,
+        Step::DoubtsNoMore { life } => {
+            state.events.note(Event::DoubtEnds);
+            state.lives[usize::from(life)].doubts = false;
+        }
+        Step::IsFenced { life } => life::is_fenced(state, model, usize::from(life)),
         Step::Crashes { life } => life::end(state, usize::from(life)),
         Step::Stops { life } => life::stop(state, model, usize::from(life)),
         Step::PeerCrashes { peer } => peer::crash(state, usize::from(peer)),
@@ -330,6 +370,7 @@ fn take_start(state: &mut State, model: &Model, step: Step) {
             life::take_directory(state, usize::from(of));
             life::start(state, model, from);
         }
+        Step::TakesOver => life::take_over(state, model),
         Step::IsCopied { of } => state.copy = Some(state.lives[usize::from(of)].directory),
         Step::StartsFromCopy => {
             state.erred = true;
@@ -359,12 +400,12 @@ fn sync(state: &mut State, model: &Model, life: usize, peer: usize) {
     let ceiling = state.lives[life].limit;
     let (answer, known) = peer::heard(state, model, peer, life, ceiling);
     if let peer::Answer::Objection(rival) = answer {
-        life::stopped(state, life, rival);
+        life::stopped(state, model, life, rival);
     } else if let Some(behind) = life::is_behind(state, model, life, known)
         && !model.lacks(Rule::ServerJudgesKnown)
     {
         state.events.note(behind.event);
-        life::stopped(state, life, known.main.one().unwrap_or(life));
+        life::stopped(state, model, life, known.main.one().unwrap_or(life));
     } else {
         properties::note_exchange(state, peer, life);
     }

@@ -101,6 +101,7 @@ impl Watch {
     /// It is not the same store, or it has been put back.
     pub fn see(&mut self, header: &Header) -> Result<(), Breach> {
         same_etcd(&self.meta.value, header)?;
+        // bug FallenRevisionIgnored instead: if header.revision < self.revision && !BUG {
         if header.revision < self.revision {
             return Err(Breach::RevisionFell {
                 was: self.revision,
@@ -151,6 +152,7 @@ impl Watch {
 
 /// Whether this is the etcd to which the pids were written.
 pub(crate) fn same_etcd(meta: &Meta, header: &Header) -> Result<(), Breach> {
+    // bug OtherEtcdIgnored: return Ok(());
     match meta.etcd == header.cluster_id {
         true => Ok(()),
         false => Err(Breach::OtherEtcd {

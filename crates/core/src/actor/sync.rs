@@ -336,9 +336,12 @@ impl Actor {
         let own = &self.config;
         own.fences
             && sync.told.votes.is_fenced()
+            && sync.cluster == own.cluster
             && sync.pid == own.pid
             && sync.incarnation == own.incarnation
             && sync.boot > own.boot
+            // bug OwnBootJumpTaken instead: && (BUG || self.judge_boot(sync).is_ok())
+            && self.judge_boot(sync).is_ok()
     }
 
     /// This life has lost its pid to the one that is heard, and stops for the rest of its life. It hands out nothing that is not

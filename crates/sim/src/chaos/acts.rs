@@ -17,6 +17,7 @@ use super::{
     machine::storage,
     network::Partition,
     plan::{Act, BELIEVED, Beside, DirectoryLoss, Downtime, Meanwhile},
+    restores::OPERATOR_LOOKS,
 };
 use crate::world::{DiskFault, Route, SimSocket, StartFault, Storage, Wake, WriteFate, address};
 use byteorder::{BigEndian, ByteOrder};
@@ -140,6 +141,11 @@ impl Cluster {
                 machine.log_stalls_until = machine.log_stalls_until.max(now.after(wait));
                 machine.server.is_some()
             }
+            Act::BackUpEtcd => {
+                self.back_up_etcd();
+                true
+            }
+            Act::RestoreEtcd(restore) => self.restore_etcd(restore),
         };
         if has_struck && let Some(fault) = counted {
             self.fault(fault);
@@ -351,6 +357,10 @@ impl Cluster {
         let is_begun = self.machines[number].server.is_some() || self.claims_pid(number);
         if is_begun || self.machines[number].is_gone {
             return;
+        }
+        if self.is_held_down(number) {
+            let at = self.now().after(OPERATOR_LOOKS);
+            return self.call(at, Call::Restart(number));
         }
         let Some(downtime) = self.machines[number].downtime.take() else {
             return;

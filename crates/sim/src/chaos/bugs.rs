@@ -37,6 +37,10 @@ pub const OF_PIDS: &[&str] = &[
 
 /// Those that are found in seeds in which pids live in etcd: see [`etcd_plan`](super::etcd_plan).
 pub const OF_ETCD: &[&str] = &[
+    "FallenRevisionIgnored",
+    "OtherEtcdIgnored",
+    "EpochUntold",
+    "OwnBootJumpTaken",
     "DoubtIgnored",
     "DecidedIsTold",
     "FencedGoesOn",
@@ -598,5 +602,25 @@ pub const BUGS: &[Bug] = &[
         name: "GuardObjectsToOwner",
         wrong: "A peer objects to the life that has taken over a pid, and not to the one before it.",
         seed: 1_099_511_627_778,
+    },
+    Bug {
+        name: "FallenRevisionIgnored",
+        wrong: "A life goes on in an etcd whose revision has fallen.",
+        seed: 1_099_511_627_776,
+    },
+    Bug {
+        name: "OtherEtcdIgnored",
+        wrong: "A life goes on in another etcd than the one in which it has claimed its pid.",
+        seed: 1_099_511_627_776,
+    },
+    Bug {
+        name: "EpochUntold",
+        wrong: "A life that begins after a restore does not tell its peers what an operator has said.",
+        seed: 1_099_511_627_881,
+    },
+    Bug {
+        name: "OwnBootJumpTaken",
+        wrong: "A life gives up its pid for a boot that no server can have come to.",
+        seed: 1_099_511_627_785,
     },
 ];

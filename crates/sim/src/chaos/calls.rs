@@ -17,6 +17,7 @@ pub enum Call {
     Flood(usize),
     Check(usize),
     Claimed(usize),
+    Operator,
     Recover,
 }
 
@@ -32,6 +33,7 @@ impl Call {
             Call::Flood(index) => (6, index),
             Call::Check(index) => (7, index),
             Call::Claimed(index) => (8, index),
+            Call::Operator => (9, 0),
         };
         kind << 32 | index as u64
     }
@@ -47,6 +49,7 @@ impl Call {
             6 => Call::Flood(index),
             7 => Call::Check(index),
             8 => Call::Claimed(index),
+            9 => Call::Operator,
             _ => Call::Recover,
         }
     }

@@ -35,6 +35,7 @@ use super::{
     machine::{Machine, actor_template, storage},
     network::FaultyNetwork,
     plan::{BEGIN, Plan, names},
+    restores::Restored,
     sealed::set_seed,
 };
 use crate::world::{
@@ -76,6 +77,8 @@ pub struct Cluster {
     /// Connections of those who say something once: an old message of a peer again, or a lie.
     pub speakers: Vec<SimSocket>,
     pub floods: Vec<Flood>,
+    /// What becomes of the etcd in which the pids are, if it is restored.
+    pub restore: Restored,
     pub rng: Rng,
     pub template: ActorConfig,
     pub decoder: FrameDecoder,
@@ -106,6 +109,7 @@ impl Cluster {
             checks: Vec::new(),
             speakers: Vec::new(),
             floods: Vec::new(),
+            restore: Restored::default(),
             rng: stream(plan.seed, 1),
             template: actor_template(&plan),
             decoder: FrameDecoder::new(),
@@ -192,6 +196,7 @@ impl Cluster {
                 Call::Flood(flood) => self.on_flood(flood),
                 Call::Check(check) => self.on_check(check),
                 Call::Claimed(server) => self.on_claimed(server),
+                Call::Operator => self.on_operator(),
                 Call::Recover => self.begin_recovery(),
             }
         }

@@ -65,6 +65,8 @@ pub struct Coverage {
     pub takeovers: u64,
     /// How often a server has ended because another one had its pid.
     pub fenced: u64,
+    /// How often a server has ended because it has seen that etcd was restored.
+    pub breached: u64,
     pub turns: u64,
     /// The mistakes of operators, by what became of them.
     pub breaches: BTreeMap<Fate, u64>,
@@ -84,6 +86,7 @@ impl Default for Coverage {
             lives: 0,
             takeovers: 0,
             fenced: 0,
+            breached: 0,
             turns: 0,
             breaches: BTreeMap::new(),
             repeats: BTreeMap::new(),
@@ -131,6 +134,7 @@ impl Coverage {
         self.lives += other.lives;
         self.takeovers += other.takeovers;
         self.fenced += other.fenced;
+        self.breached += other.breached;
         self.turns += other.turns;
         for (fate, count) in &other.breaches {
             *self.breaches.entry(*fate).or_default() += count;

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use fastrand::Rng;
 use ipseity_core::{identity::Pid, time::Instant, words::ClusterName};
 use ipseity_pids::{Layout, Wanted};
 
 use super::fault::{Fault, Faults, stream};
 use crate::{
     etcd::{self, SimEtcd, store::Store},
-    world::PidWorld,
+    world::{Clock, PidWorld, counted},
 };
 
 /// The first of the seeds in which pids live in etcd. They are apart from all others, so that those stay as they are.
@@ -17,6 +16,10 @@ pub const FIRST_SEED: u64 = 1 << 40;
 
 /// The pids in etcd are from here on. No server with a disk has one of them.
 const FIRST_PID: u16 = 600;
+
+/// Where a majority has to accept a start, so many servers have disks at least, as only these have a vote. With two, one
+/// that is down would stop the other.
+pub const VOTERS_MIN: usize = 3;
 
 /// The number of the etcd of a run.
 const CLUSTER_ID: u64 = 0xe7cd;
@@ -44,10 +47,9 @@ pub struct InEtcd {
     pub waits_in_doubt: bool,
 }
 
-/// What does not go with it: mistakes with directories and faults of disks, as there are none; clocks of different speed,
-/// because a lease needs a clock; a majority, in which servers in etcd have no vote; and a sequence that an operator sets
-/// at a start.
-const LEFT_OUT: [Fault; 19] = [
+/// What does not go with it: mistakes with directories and faults of disks, as most servers have none; and a sequence that an
+/// operator sets at a start.
+const LEFT_OUT: [Fault; 14] = [
     Fault::DiskFails,
     Fault::DiskHangs,
     Fault::SaveFails,
@@ -59,21 +61,16 @@ const LEFT_OUT: [Fault; 19] = [
     Fault::Lost,
     Fault::Rollback,
     Fault::SharedDirectory,
-    Fault::Clock,
     Fault::Force,
     Fault::Exhaustion,
-    Fault::Majority,
     Fault::Require,
-    Fault::BootJump,
-    Fault::Operator,
-    Fault::Flood,
 ];
 
 /// The faults of a seed, without those that do not go with etcd.
 pub fn faults(seed: u64, faults: Faults) -> Faults {
     match are_in_etcd(seed) {
         true => LEFT_OUT.into_iter().fold(faults, Faults::without),
-        false => faults,
+        false => faults.without(Fault::Restore),
     }
 }
 
@@ -88,15 +85,21 @@ pub struct Drawn {
 /// Draws the etcd, and which servers have their pids there.
 ///
 /// [`Drawn::servers`] has the pid of each such server.
-pub fn draw(seed: u64, servers: usize) -> Option<Drawn> {
+pub fn draw(seed: u64, servers: usize, faults: Faults) -> Option<Drawn> {
     if !are_in_etcd(seed) {
         return None;
     }
     let mut rng = stream(seed, 10);
-    let all = rng.u32(..3) > 0;
-    let is_in = |rng: &mut Rng, index: usize| all || index == 0 || rng.bool();
-    let are_in: Vec<bool> = (0..servers).map(|index| is_in(&mut rng, index)).collect();
-    let count = are_in.iter().filter(|is_in| **is_in).count() as u16;
+    let votes = faults.has(Fault::Majority) && servers > VOTERS_MIN;
+    let all = rng.u32(..3) > 0 && !votes;
+    let mut count: u16 = 0;
+    let is_in = |index: usize| {
+        let has_room = !votes || usize::from(count) + VOTERS_MIN < servers;
+        let is_in = all || index == 0 || has_room && rng.bool();
+        count += u16::from(is_in);
+        is_in
+    };
+    let are_in: Vec<bool> = (0..servers).map(is_in).collect();
     // Without a spare one, a server that comes back has to wait for a pid, or takes that of another one.
     let spare = u16::from(rng.u32(..3) == 0);
     let pid = |number: u16| Pid::new(FIRST_PID + number).expect("there are so many");
@@ -140,6 +143,11 @@ impl EtcdPlan {
     /// Whether no lease ends before its time.
     pub fn leases_hold(&self) -> bool {
         self.faults.leases_hold()
+    }
+
+    /// Whether a life with this clock is in doubt before etcd can have ended its lease.
+    pub fn doubts_in_time(&self, clock: Clock) -> bool {
+        clock.takes(counted(self.ttl)) <= self.ttl
     }
 
     pub fn layout() -> Layout {

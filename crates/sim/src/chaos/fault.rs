@@ -129,6 +129,8 @@ faults! {
     Tls,
     /// Some clients speak HTTP. It is no fault either.
     Http,
+    /// The etcd that holds the pids is restored from a backup.
+    Restore,
 }
 
 /// In how many of 1000 seeds some clients speak HTTP.

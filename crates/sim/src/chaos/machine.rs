@@ -28,7 +28,7 @@ use super::{
     scrapes::Scrape,
     sealed::settings,
 };
-use crate::world::{Lines, Node, Shared, SimEdge, Storage, address};
+use crate::world::{Clock, Lines, Node, Shared, SimEdge, Storage, address};
 
 /// See the [module](self).
 pub struct Machine {
@@ -79,6 +79,8 @@ pub struct Machine {
     pub is_objected: bool,
     /// The servers that can tell that the directory is not the newest, and when each of their lives began.
     pub witnesses: Vec<(usize, Instant)>,
+    /// Its last life in etcd has seen that etcd was restored.
+    pub has_seen_breach: bool,
     /// Its last status (standing and sequence), and when it was asked for it.
     pub status: Option<(Instant, Standing, u64)>,
     /// This life has said by HTTP that it is stopped, or that its sequence is used up.
@@ -117,11 +119,20 @@ impl Machine {
             was_objected: false,
             was_in_conflict: false,
             is_objected: false,
+            has_seen_breach: false,
             witnesses: Vec::new(),
             status: None,
             is_stopped: false,
             scraped: None,
             is_served: false,
+        }
+    }
+
+    /// Its clock, as it would be in a process that began with the world.
+    pub fn clock(&self) -> Clock {
+        Clock {
+            speed_ppm: self.plan.speed_ppm,
+            ..Clock::default()
         }
     }
 
@@ -219,6 +230,7 @@ impl Machine {
         self.ready_at = now;
         self.wakes_at = Some(now);
         self.signals.clear();
+        self.has_seen_breach = false;
         self.log_lines = 0;
         self.status = None;
         self.is_stopped = false;

@@ -1,11 +1,13 @@
 //! Seeds in which pids live in a simulated etcd: those of all servers, or of some of them, while the others have disks.
+//! `restores` has what happens when that etcd is restored from a backup.
 //!
 //! A server takes whatever pid its claim brings. It is killed, paused and stopped like any other, and others take its pid
 //! meanwhile. Calls to etcd are lost, late and done twice, its leaders change, it has no space, and leases end early.
 //!
-//! The judge knows two exemptions, and both are about order and not about uniqueness. A life that was told to go on in
-//! doubt (`--on-doubt serve`) may hand out the rest of its own allowance after another life has taken its pid. And where
-//! leases end early, so may a life that believes in its own.
+//! The judge knows three exemptions, and all are about order and not about uniqueness. A life that was told to go on in
+//! doubt (`--on-doubt serve`) may hand out the rest of its own allowance after another life has taken its pid. Where leases
+//! end early, so may a life that believes in its own. And so may one whose clock is slower than that of etcd by more than
+//! the part of a lease that it leaves out: it believes in a lease that is over.
 
 use std::time::Duration;
 
@@ -36,7 +38,8 @@ impl Cluster {
             step: STEP_MIN,
         };
         let token = Call::Claimed(server).token();
-        let storage = PidStorage::new(EtcdPlan::layout(), in_etcd.wanted, claimant, token);
+        let clock = self.machines[server].clock();
+        let storage = PidStorage::new(EtcdPlan::layout(), in_etcd.wanted, claimant, clock, token);
         self.net.borrow_mut().nodes[server].pid_storage = Some(storage);
     }
 
@@ -131,6 +134,7 @@ impl Cluster {
         let now = self.now();
         let signals = self.machines[number].signals.len();
         let is_lost = self.has_lost_its_pid(number);
+        let is_breached = self.sees_a_breach(number);
         let session = self.judge.lives[number].session;
         let net = self.net.borrow();
         let is_noted = net
@@ -141,7 +145,8 @@ impl Cluster {
         let has_reason = match exit {
             Exit::Clean => signals > 0 && is_noted,
             Exit::Objected => signals > 0 && is_lost,
-            Exit::Refused | Exit::Fenced => is_lost,
+            Exit::Refused => is_lost,
+            Exit::Fenced => is_lost || is_breached,
             // It was told to stop a second time, or etcd did not answer for as long as a stop may take.
             Exit::Forced | Exit::StorageFailed => signals > 0,
         };
@@ -149,12 +154,17 @@ impl Cluster {
             self.judge.note_violation(|| {
                 format!(
                     "server {number} exits ({exit:?}) after {signals} signals; another life has its pid: {is_lost}; \
-                     etcd says that it stopped cleanly: {is_noted}"
+                     etcd says that it stopped cleanly: {is_noted}; it has seen that etcd was restored: {is_breached}"
                 )
             });
         }
-        if exit == Exit::Fenced {
-            self.judge.coverage.fenced += 1;
+        match exit {
+            Exit::Fenced if is_breached => {
+                self.judge.coverage.breached += 1;
+                self.machines[number].has_seen_breach = true;
+            }
+            Exit::Fenced => self.judge.coverage.fenced += 1,
+            Exit::Clean | Exit::Objected | Exit::Refused | Exit::Forced | Exit::StorageFailed => {}
         }
         self.end(number, WriteFate::Old, false);
         let downtime = self.machines[number].downtime.get_or_insert_default();
@@ -169,7 +179,9 @@ impl Cluster {
         };
         Life {
             is_in_etcd: true,
-            keeps_order: in_etcd.waits_in_doubt && plan.leases_hold(),
+            keeps_order: in_etcd.waits_in_doubt
+                && plan.leases_hold()
+                && plan.doubts_in_time(self.machines[number].clock()),
             ..life
         }
     }

@@ -23,7 +23,7 @@ use ipseity_core::{
 
 use super::{
     calls::FloodKind,
-    etcd_plan::{self, EtcdPlan, InEtcd},
+    etcd_plan::{self, EtcdPlan, InEtcd, VOTERS_MIN},
     fault::{Fault, Faults, HTTP_PER_MILLE, chance, stream},
     starts::{self, is_about_starts},
 };
@@ -256,6 +256,21 @@ pub enum Act {
         server: usize,
         wait: Duration,
     },
+    /// A backup of etcd is made.
+    BackUpEtcd,
+    /// It takes the place of etcd.
+    RestoreEtcd(Restore),
+}
+
+/// How etcd is restored.
+#[derive(Clone, Copy, Debug)]
+pub struct Restore {
+    /// All servers that use it are stopped before, as docs/etcd.md says. If not, those that run find out themselves.
+    pub stops_first: bool,
+    /// It has another number afterwards, as it has where its members have other names.
+    pub is_renamed: bool,
+    /// When an operator says above which sequence the pids begin.
+    pub operator_after: Duration,
 }
 
 impl Act {
@@ -279,7 +294,9 @@ impl Act {
             | Act::Replay { .. }
             | Act::Claim { .. }
             | Act::BootJump { .. }
-            | Act::Flood { .. } => {
+            | Act::Flood { .. }
+            | Act::BackUpEtcd
+            | Act::RestoreEtcd(_) => {
                 return None;
             }
         })
@@ -375,11 +392,18 @@ impl Plan {
         let faults = drawn.and(allowed);
         let faults = etcd_plan::faults(seed, faults);
         let mut servers = draw_servers(seed, &mut rng, faults);
-        let etcd = etcd_plan::draw(seed, servers.len()).map(|drawn| {
+        let etcd = etcd_plan::draw(seed, servers.len(), faults).map(|drawn| {
+            let with_disks = drawn.servers.iter().filter(|own| own.is_none()).count();
             for (server, own) in servers.iter_mut().zip(drawn.servers) {
                 if let Some((pid, in_etcd)) = own {
                     (server.pid, server.etcd) = (pid.get(), Some(in_etcd));
                     server.join = JoinMode::Prefer;
+                } else if let JoinMode::Majority { cluster_size } = &mut server.join {
+                    // Servers in etcd have no vote.
+                    match with_disks < VOTERS_MIN {
+                        true => server.join = JoinMode::Prefer,
+                        false => *cluster_size = with_disks,
+                    }
                 }
             }
             drawn.etcd
@@ -556,9 +580,19 @@ impl Plan {
         }
     }
 
+    /// Plans what has to be done so long before a moment.
+    fn act_before(&mut self, at: Instant, before: Duration, act: Act) {
+        let at = Instant::START.after(at.since(Instant::START).saturating_sub(before));
+        self.acts.push((at.max(BEGIN), act));
+    }
+
     fn draw_acts(&mut self, fault: Fault, rng: &mut Rng) {
         let count = match fault {
-            Fault::Copy | Fault::WrongPid | Fault::SharedDirectory | Fault::Scan => 1,
+            Fault::Copy
+            | Fault::WrongPid
+            | Fault::SharedDirectory
+            | Fault::Scan
+            | Fault::Restore => 1,
             Fault::Lost | Fault::Rollback | Fault::PerAddress | Fault::CloseIdle => {
                 rng.usize(1..=2)
             }
@@ -700,12 +734,20 @@ impl Plan {
                 Fault::Scan => flood(FloodKind::Scan, wait.max(SCAN_MIN)),
                 Fault::PerAddress | Fault::CloseIdle => flood(FloodKind::Hold, wait.max(HOLD_MIN)),
                 Fault::LogStalls => Act::LogStalls { server, wait },
+                Fault::Restore => {
+                    let before = Duration::from_millis(300 + draws[1] % 6_000);
+                    self.act_before(at, before, Act::BackUpEtcd);
+                    Act::RestoreEtcd(Restore {
+                        stops_first: coin,
+                        is_renamed: draws[2].is_multiple_of(2),
+                        operator_after: Duration::from_millis(draws[3] % 8_000),
+                    })
+                }
                 // The other faults are part of how clients, servers and the network behave.
                 _ => return,
             };
             if let Some(before) = backup {
-                let at = Instant::START.after(at.since(Instant::START).saturating_sub(before));
-                self.acts.push((at.max(BEGIN), Act::Backup { server }));
+                self.act_before(at, before, Act::Backup { server });
             }
             if at < self.end {
                 self.acts.push((at, act));

@@ -355,12 +355,13 @@ impl Cluster {
         let was_breached = self.judge.pids[&machine.plan.pid].was_breached
             || self.has_lost_its_pid(server)
             || is_late;
+        let sees_breach = machine.has_seen_breach || self.sees_a_breach(server);
         match code {
             ErrorCode::PidConflict | ErrorCode::StaleState => was_breached,
             ErrorCode::Storage => machine.has_failed,
             // It is stopped, or was refused because another one has its pid.
             ErrorCode::Stopping => {
-                !machine.signals.is_empty() || machine.began > began || was_breached
+                !machine.signals.is_empty() || machine.began > began || was_breached || sees_breach
             }
             ErrorCode::Joining => machine.plan.join.needed() > 0,
             ErrorCode::Exhausted => self.plan.faults.has(Fault::Exhaustion),

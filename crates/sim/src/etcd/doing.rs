@@ -1,6 +1,6 @@
 //! A procedure under way: it waits for an answer, or for a moment.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use fastrand::Rng;
 use ipseity_core::time::Instant;
@@ -38,12 +38,14 @@ impl<P: Procedure> Doing<P> {
         self.resumes
     }
 
-    /// Takes it as far as it comes now. `send` sends a call.
+    /// Takes it as far as it comes now. `takes` says how long a wait takes by the clock of whoever does it, and `send` sends
+    /// a call.
     pub fn go(
         &mut self,
         now: Instant,
         inbox: &mut Inbox,
         random: &mut Rng,
+        takes: impl FnOnce(Duration) -> Duration,
         send: impl FnOnce(Call) -> CallId,
     ) -> Option<P::Output> {
         let result = match (self.call, self.resumes) {
@@ -65,7 +67,7 @@ impl<P: Procedure> Doing<P> {
                 None
             }
             Step::Wait(wait) => {
-                self.resumes = Some(now.after(wait));
+                self.resumes = Some(now.after(takes(wait)));
                 None
             }
             Step::Done(output) => Some(output),

@@ -279,11 +279,17 @@ impl Run {
         }
         if let Some(epoch) = &mut restore.operator {
             let (etcd, callers) = (&mut self.etcd, &mut self.callers);
-            let done = epoch.go(self.now, &mut restore.inbox, &mut self.random, |call| {
-                let call = etcd.send(call, DEADLINE);
-                callers.insert(call, OPERATOR);
-                call
-            });
+            let done = epoch.go(
+                self.now,
+                &mut restore.inbox,
+                &mut self.random,
+                same,
+                |call| {
+                    let call = etcd.send(call, DEADLINE);
+                    callers.insert(call, OPERATOR);
+                    call
+                },
+            );
             match done {
                 None => {}
                 Some(Ok(_)) => return Ok(()),
@@ -497,7 +503,7 @@ impl Run {
     fn drive<P: Procedure>(&mut self, number: usize, doing: &mut Doing<P>) -> Option<P::Output> {
         let (etcd, callers) = (&mut self.etcd, &mut self.callers);
         let inbox = &mut self.workers[number].inbox;
-        doing.go(self.now, inbox, &mut self.random, |call| {
+        doing.go(self.now, inbox, &mut self.random, same, |call| {
             let call = etcd.send(call, DEADLINE);
             callers.insert(call, number);
             call
@@ -532,6 +538,11 @@ impl Worker {
             .min()
             .map(|at| at.max(self.paused))
     }
+}
+
+/// Here all clocks run at one speed.
+fn same(wait: Duration) -> Duration {
+    wait
 }
 
 fn pid(number: u16) -> Pid {

@@ -60,7 +60,7 @@ pub use self::{
     medium::{Medium, WriteFate},
     net::{Fate, Net, NetworkConditions, Route, Sent, Wiretap, WorldEvent},
     node::{Clock, DiskMode, Node, Polled, Wake},
-    pid_storage::{PidStorage, World as PidWorld},
+    pid_storage::{PidStorage, World as PidWorld, counted},
     setup::{Setup, address, http_address},
     storage::{DiskFault, StartFault, Storage, sessions},
 };

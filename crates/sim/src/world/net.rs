@@ -299,7 +299,7 @@ impl Net {
             .iter()
             .filter_map(|node| node.pid_storage.as_ref());
         let next = storages.filter_map(pid_storage::PidStorage::next);
-        let next = next.chain(world.etcd.next()).min();
+        let next = next.chain(world.next()).min();
         if let Some(at) = next
             && world.due.is_none_or(|due| at < due || due <= self.now)
         {

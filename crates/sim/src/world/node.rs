@@ -84,6 +84,11 @@ impl Clock {
         Instant::from_nanos(nanos as u64)
     }
 
+    /// How long the world takes until it shows that this much has passed.
+    pub fn takes(self, local: Duration) -> Duration {
+        self.when(Instant::START.after(local)).since(self.zero)
+    }
+
     /// The first moment of the world at which it shows at least `local`.
     pub fn when(self, local: Instant) -> Instant {
         let nanos = local.since(Instant::START).as_nanos() * 1_000_000;

@@ -18,18 +18,21 @@ use ipseity_core::{
     time::Instant,
     words::{StorageStatus, WriteTimes},
 };
-use ipseity_etcd::Procedure;
+use ipseity_etcd::{Answered, Header, Procedure};
 use ipseity_pids::{
-    Claim, Claimant, Keep, Kept, Layout, Lost, NoClaim, Raise, Stop, Tenure, Wanted,
+    Breach, Claim, Claimant, Epoch, Keep, Kept, Layout, Lost, NoClaim, NoEpoch, Raise, Stop,
+    Tenure, Wanted,
     layout::{Key, State, Value},
 };
 
+use super::node::Clock;
 use crate::etcd::{
     CallId, SimEtcd,
     doing::{Doing, Inbox},
+    store::Store,
 };
 
-/// How long a server waits for an answer of etcd.
+/// How long a server waits for an answer of etcd, by its own clock.
 const DEADLINE: Duration = Duration::from_secs(1);
 
 /// The etcd of a world, and all that is known of the pids in it.
@@ -46,7 +49,23 @@ pub struct World {
     stopped: Vec<u64>,
     /// When the next look at it is due.
     pub due: Option<Instant>,
+    /// When it was restored from a backup last.
+    pub restored_at: Option<Instant>,
+    /// An operator who raises the epoch of the pids.
+    operator: Option<Operator>,
+    /// Why an operator could not.
+    pub no_epoch: Option<String>,
 }
+
+/// An operator at work.
+struct Operator {
+    above: Sequence,
+    epoch: Doing<Epoch>,
+    inbox: Inbox,
+}
+
+/// The number of the operator among those who make calls. No server has it.
+const OPERATOR: usize = usize::MAX;
 
 impl World {
     pub fn new(etcd: SimEtcd, layout: Layout, random: Rng) -> World {
@@ -59,6 +78,62 @@ impl World {
             newest: BTreeMap::new(),
             stopped: Vec::new(),
             due: None,
+            restored_at: None,
+            operator: None,
+            no_epoch: None,
+        }
+    }
+
+    /// A backup takes the place of etcd.
+    pub fn restore(&mut self, backup: Store, now: Instant) {
+        self.etcd.restore(backup);
+        self.restored_at = Some(now);
+    }
+
+    /// An operator says above which sequence all pids begin.
+    pub fn raise_epoch(&mut self, above: Sequence, now: Instant) {
+        self.operator = Some(Operator {
+            above,
+            epoch: Doing::new(Epoch::new(self.layout.clone(), above), now),
+            inbox: Inbox::new(),
+        });
+    }
+
+    /// Whether that is not done yet.
+    pub fn raises_epoch(&self) -> bool {
+        self.operator.is_some()
+    }
+
+    /// When the operator goes on, if no answer comes before.
+    pub fn next(&self) -> Option<Instant> {
+        let operator = self.operator.as_ref();
+        let operator = operator.and_then(|operator| operator.epoch.next());
+        operator.into_iter().chain(self.etcd.next()).min()
+    }
+
+    fn operate(&mut self, now: Instant) {
+        let Some(mut operator) = self.operator.take() else {
+            return;
+        };
+        let (etcd, callers) = (&mut self.etcd, &mut self.callers);
+        let inbox = &mut operator.inbox;
+        let done = operator.epoch.go(
+            now,
+            inbox,
+            &mut self.random,
+            |wait| wait,
+            |call| {
+                let call = etcd.send(call, DEADLINE);
+                callers.insert(call, OPERATOR);
+                call
+            },
+        );
+        match done {
+            Some(Ok(_)) => {}
+            // The operator tries again.
+            Some(Err(NoEpoch::Call(_))) => self.raise_epoch(operator.above, now),
+            Some(Err(error)) => self.no_epoch = Some(error.to_string()),
+            None => self.operator = Some(operator),
         }
     }
 
@@ -79,10 +154,15 @@ impl World {
         }
         let mut answers = Vec::new();
         while let Some((call, result)) = self.etcd.ended() {
-            if let Some(server) = self.callers.remove(&call) {
-                answers.push((server, call, result));
+            match (self.callers.remove(&call), &mut self.operator) {
+                (Some(OPERATOR), Some(operator)) => {
+                    operator.inbox.insert(call, result);
+                }
+                (Some(OPERATOR) | None, _) => {}
+                (Some(server), _) => answers.push((server, call, result)),
             }
         }
+        self.operate(now);
         answers
     }
 
@@ -112,6 +192,8 @@ pub struct PidStorage {
     layout: Layout,
     wanted: Wanted,
     claimant: Claimant,
+    /// The clock of the machine. Only its speed counts here.
+    clock: Clock,
     /// What the user of the world is called with once a claim has ended.
     token: u64,
     /// Until then the process stands still, with its threads.
@@ -120,6 +202,10 @@ pub struct PidStorage {
     claimed: Option<(Claimed, Instant)>,
     life: Option<Life>,
     inbox: Inbox,
+    /// The etcd that this process has seen, with the highest revision.
+    seen: Option<Header>,
+    /// It has its pid confirmed by an etcd that is older than what it has seen.
+    pub overlooks: bool,
 }
 
 /// A life that has its pid.
@@ -134,6 +220,8 @@ struct Life {
     count: u64,
     longest: Duration,
     times: WriteTimes,
+    /// A sign that etcd is not what it was.
+    breach: Option<Breach>,
 }
 
 enum Writing {
@@ -153,17 +241,26 @@ pub struct Told {
 }
 
 impl PidStorage {
-    pub fn new(layout: Layout, wanted: Wanted, claimant: Claimant, token: u64) -> PidStorage {
+    pub fn new(
+        layout: Layout,
+        wanted: Wanted,
+        claimant: Claimant,
+        clock: Clock,
+        token: u64,
+    ) -> PidStorage {
         PidStorage {
             layout,
             wanted,
             claimant,
+            clock,
             token,
             paused_until: Instant::START,
             claim: None,
             claimed: None,
             life: None,
             inbox: Inbox::new(),
+            seen: None,
+            overlooks: false,
         }
     }
 
@@ -194,6 +291,7 @@ impl PidStorage {
                 count: 0,
                 longest: Duration::ZERO,
                 times: WriteTimes::new(&WRITE_TIMES_US),
+                breach: None,
             });
         }
         Some((claimed, until))
@@ -204,6 +302,7 @@ impl PidStorage {
         (self.claim, self.claimed, self.life) = (None, None, None);
         self.inbox.clear();
         self.paused_until = Instant::START;
+        (self.seen, self.overlooks) = (None, false);
     }
 
     /// Takes a write.
@@ -214,7 +313,18 @@ impl PidStorage {
 
     /// An answer has come.
     pub fn answered(&mut self, call: CallId, result: crate::etcd::CallResult) {
+        if let Ok(answer) = &result
+            && matches!(answer.answered, Answered::Range(_) | Answered::Txn { .. })
+        {
+            let seen = self.seen.get_or_insert(answer.header);
+            seen.revision = seen.revision.max(answer.header.revision);
+        }
         self.inbox.insert(call, result);
+    }
+
+    /// The sign that this life has seen that etcd is not what it was.
+    pub fn breach(&self) -> Option<&Breach> {
+        self.life.as_ref()?.breach.as_ref()
     }
 
     /// The ceiling that this life knows of.
@@ -267,15 +377,18 @@ impl PidStorage {
             return told;
         }
         let mut hand = Hand {
+            seen: self.seen,
+            overlooks: &mut self.overlooks,
             server,
             now,
+            clock: self.clock,
             inbox: &mut self.inbox,
             world,
         };
         if let Some(claim) = &mut self.claim
             && let Some(claimed) = hand.drive(claim)
         {
-            let until = Confirmed::of(claim.asked_at, self.claimant.ttl).until;
+            let until = hand.confirmed_until(claim.asked_at, self.claimant.ttl);
             self.claimed = Some((claimed, until));
             self.claim = None;
             told.token = Some(self.token);
@@ -292,8 +405,11 @@ impl PidStorage {
 
 /// What a procedure needs to go on.
 struct Hand<'a> {
+    seen: Option<Header>,
+    overlooks: &'a mut bool,
     server: usize,
     now: Instant,
+    clock: Clock,
     inbox: &'a mut Inbox,
     world: &'a mut World,
 }
@@ -306,12 +422,33 @@ impl Hand<'_> {
             random,
             ..
         } = &mut *self.world;
-        doing.go(self.now, self.inbox, random, |call| {
-            let call = etcd.send(call, DEADLINE);
+        let takes = |wait| self.clock.takes(wait);
+        doing.go(self.now, self.inbox, random, takes, |call| {
+            let call = etcd.send(call, takes(DEADLINE));
             callers.insert(call, self.server);
             call
         })
     }
+
+    /// Until when a lease is confirmed that was asked for at this moment. It is counted by the clock of the machine.
+    fn confirmed_until(&self, asked_at: Instant, ttl: Duration) -> Instant {
+        asked_at.after(self.clock.takes(counted(ttl)))
+    }
+}
+
+/// The sign that etcd is not what it was, if the pid is lost for that.
+fn breach(lost: Lost) -> Option<Breach> {
+    match lost {
+        Lost::Breach(breach) => Some(breach),
+        Lost::Fenced { .. } => None,
+    }
+}
+
+/// For how long a life believes in a lease.
+pub fn counted(ttl: Duration) -> Duration {
+    Confirmed::of(Instant::START, ttl)
+        .until
+        .since(Instant::START)
 }
 
 impl Life {
@@ -338,12 +475,18 @@ impl Life {
                         self.tenure.note(mark);
                         write.written(Outcome::Durable)
                     }
-                    Some(Err(_)) => write.written(Outcome::Fenced),
+                    Some(Err(lost)) => {
+                        self.breach = breach(lost);
+                        write.written(Outcome::Fenced)
+                    }
                 },
                 Some(Writing::Stop(stop, write)) => match hand.drive(stop) {
                     None => return,
                     Some(Ok(())) => write.written(Outcome::Durable),
-                    Some(Err(_)) => write.written(Outcome::Fenced),
+                    Some(Err(lost)) => {
+                        self.breach = breach(lost);
+                        write.written(Outcome::Fenced)
+                    }
                 },
                 None => {
                     let Some(write) = self.writes.pop_front() else {
@@ -391,7 +534,7 @@ impl Life {
         let (begun, asked_at) = (keep.begun, keep.asked_at);
         self.keep = None;
         let interval = interval(&self.tenure);
-        let after = |wait: Duration| Some(begun.after(wait).max(hand.now));
+        let after = |wait: Duration| Some(begun.after(hand.clock.takes(wait)).max(hand.now));
         self.next_keep = match kept {
             Ok(Kept::Confirmed {
                 ttl,
@@ -399,8 +542,16 @@ impl Life {
                 watch,
                 owners,
             }) => {
+                let is = hand.world.etcd.store.header();
+                let is_older = |seen: Header| {
+                    (is.cluster_id, is.revision.max(seen.revision))
+                        != (seen.cluster_id, is.revision)
+                };
+                let restored_at = hand.world.restored_at;
+                *hand.overlooks |=
+                    restored_at.is_some_and(|at| begun > at) && hand.seen.is_some_and(is_older);
                 self.tenure.kept(lease, &watch);
-                told.leased_until = Some(Confirmed::of(asked_at, ttl).until);
+                told.leased_until = Some(hand.confirmed_until(asked_at, ttl));
                 let owners = addresses(&owners, self.tenure.pid);
                 if owners != self.owners {
                     self.owners.clone_from(&owners);
@@ -413,7 +564,8 @@ impl Life {
                 after(KEEP_RETRY.min(interval))
             }
             Ok(Kept::Stopped) => None,
-            Err(Lost::Fenced { .. } | Lost::Breach(_)) => {
+            Err(lost) => {
+                self.breach = breach(lost);
                 told.entries.push(Entry::Event(Event::Fenced));
                 None
             }
