@@ -48,14 +48,12 @@ pub fn programs() -> Option<PathBuf> {
 }
 
 impl Postgres {
-    /// Starts one on a free port, as it is without any configuration, or prints why it cannot.
-    pub fn start(place: Place) -> Option<Postgres> {
-        let Some(programs) = programs() else {
-            println!(
-                "Not measured: PostgreSQL, because the package postgresql is not installed.\n"
-            );
-            return None;
-        };
+    /// Starts one on a free port, as it is without any configuration.
+    ///
+    /// # Errors
+    /// It is not installed, or it cannot make its files. The text says which, and follows "because".
+    pub fn start(place: Place) -> Result<Postgres, String> {
+        let programs = programs().ok_or("the package postgresql is not installed")?;
         // On the disk of the build, as the state of all others.
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
@@ -79,10 +77,7 @@ impl Postgres {
         init.extend(line(&[&program("initdb"), "--pgdata", &data]));
         init.extend(line(&["--username", "bench", "--auth", "trust"]));
         init.extend(line(&["--no-locale", "--no-sync"]));
-        if let Err(why) = run(&init) {
-            println!("Not measured: PostgreSQL, because it cannot make its files ({why}).\n");
-            return None;
-        }
+        run(&init).map_err(|why| format!("it cannot make its files ({why})"))?;
         let address = measured::free_address();
         let mut all = place.of_server();
         all.extend(as_user);
@@ -106,7 +101,7 @@ impl Postgres {
         // It listens before it lets anybody in.
         let is_created = eventually(|| run(&create).is_ok());
         assert!(is_created, "{}: {:?}", create.join(" "), run(&create));
-        Some(postgres)
+        Ok(postgres)
     }
 
     /// One sample, by `pgbench`. It is not told for how long, because it would count the time that the connections take.
