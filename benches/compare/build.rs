@@ -8,7 +8,10 @@ use std::{
 
 use ipseity_harness::measured;
 
-use crate::sample::{Plan, grouped};
+use crate::{
+    postgres,
+    sample::{Plan, grouped},
+};
 
 /// The machine on which everything is measured.
 pub fn machine(_plan: &Plan) {
@@ -35,11 +38,19 @@ pub fn machine(_plan: &Plan) {
         &["redis-server", "--version"],
         &["memcached", "--version"],
         &["go", "version"],
+        &["etcd", "--version"],
     ] {
-        let text = said(line);
-        println!("- {}", text.lines().next().unwrap_or("").trim());
+        show_version(line);
+    }
+    if let Some(programs) = postgres::programs() {
+        show_version(&[programs.join("postgres").to_str().unwrap(), "--version"]);
     }
     println!();
+}
+
+fn show_version(line: &[&str]) {
+    let text = said(line);
+    println!("- {}", text.lines().next().unwrap_or("").trim());
 }
 
 /// The program as it is shipped.

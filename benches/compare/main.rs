@@ -2,15 +2,16 @@
 //! It prints the tables of docs/benchmarks.md as Markdown, except those of the last two sections.
 //!
 //! ```text
-//! cargo bench --bench compare                           everything, in about a quarter of an hour
+//! cargo bench --bench compare                           everything, in less than twenty minutes
 //! cargo bench --bench compare -- floor essay            only these sections
 //! cargo bench --bench compare -- --plot docs/sweep.svg  draw the sweep, too
 //! cargo bench --bench compare -- --quick                everything, so short that it only shows that it works
 //! cargo bench --bench compare -- serve locker           one of the other servers, until it is killed
 //! ```
 //!
-//! Each sample is one run of `ipseity-cli bench`, or of wrk for HTTP. Servers that are compared alternate, round by round, so that other
-//! work of the machine affects all of them. A server that is not installed is left out, with a line that says so.
+//! Each sample is one run of `ipseity-cli bench`, of wrk for HTTP, or of a client that comes with the other server.
+//! Servers that are compared alternate, round by round, so that other work of the machine affects all of them. A server
+//! that is not installed is left out, with a line that says so.
 
 #![allow(
     clippy::disallowed_macros,
@@ -25,10 +26,13 @@
 mod build;
 mod bursts;
 mod flood;
+mod go;
 mod grpc;
 mod http;
+mod instead;
 mod load;
 mod memory;
+mod postgres;
 mod sample;
 mod speed;
 mod subject;
@@ -48,7 +52,9 @@ const SECTIONS: &[Section] = &[
     ("others", speed::others),
     ("disk", speed::disk),
     ("grpc", speed::grpc),
+    ("instead", instead::instead),
     ("durable", speed::durable),
+    ("store", speed::store),
     ("blocks", speed::blocks),
     ("essay", speed::essay),
     ("sweep", sweep::sweep),

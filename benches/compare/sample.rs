@@ -190,6 +190,33 @@ pub fn measure(
     panic!("{} answered nothing in {TRIES} samples", server.name());
 }
 
+/// One sample of a server that has a client of its own. `requests` finds in its output how many requests a second there
+/// were; nothing else is known.
+pub fn by_its_own_client(line: &[String], requests: impl Fn(&str) -> Option<f64>) -> Sample {
+    let output = Command::new(&line[0])
+        .args(&line[1..])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {}: {error}", line.join(" ")));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let found = requests(&text).filter(|_| output.status.success());
+    let requests = found.unwrap_or_else(|| {
+        panic!(
+            "{} ended with {}:\n{text}{}",
+            line.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    Sample {
+        requests,
+        cpu_us: f64::NAN,
+        p50_us: f64::NAN,
+        p99_us: f64::NAN,
+        p99_9_us: f64::NAN,
+    }
+}
+
 fn sample(round: &Value) -> Sample {
     let number = |value: &Value| {
         value

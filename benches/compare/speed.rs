@@ -5,6 +5,7 @@ use ipseity_client::{Client, ClientOptions};
 use ipseity_baselines::Baseline;
 
 use crate::{
+    go::Binary,
     grpc,
     load::{Load, Place},
     sample::{self, Plan, Sample, Samples, alternate, grouped, ratio},
@@ -130,6 +131,57 @@ fn against<const N: usize>(
     println!();
 }
 
+/// Two servers side by side.
+struct Pair {
+    samples: [Samples; 2],
+    /// How many requests the first got, and how many of them waited until its store had a higher ceiling.
+    requests: u64,
+    waited: u64,
+}
+
+impl Pair {
+    fn measure(subjects: [Subject; 2], load: Load, plan: &Plan) -> Pair {
+        let servers = subjects.map(|subject| subject.start(Place::OneCpu));
+        let mut samples = [Samples::default(), Samples::default()];
+        for _ in 0..plan.rounds {
+            for (server, samples) in servers.iter().zip(&mut samples) {
+                let sample = sample::measure(server, load, Place::OneCpu, plan.sample, plan.warmup);
+                samples.0.push(sample);
+            }
+        }
+        let address = servers[0].address().to_string();
+        let client = Client::with_options([address], ClientOptions::one_round()).unwrap();
+        let counters = client.status().unwrap().counters;
+        Pair {
+            samples,
+            requests: counters.identity_requests,
+            waited: counters.waited,
+        }
+    }
+
+    /// Requests a second of the first, of the second, and their ratio, as cells of a table.
+    fn show(&self) -> String {
+        let [one, other] = &self.samples;
+        format!(
+            "{} | {} | {:.3}",
+            one.show(requests, 0),
+            other.show(requests, 0),
+            ratio(one, other, requests)
+        )
+    }
+
+    /// The part of the requests that waited.
+    fn show_waited(&self) -> String {
+        let (waited, requests) = (self.waited as f64, self.requests as f64);
+        format!(
+            "{:.4} % ({} of {})",
+            100.0 * waited / requests,
+            grouped(waited, 0),
+            grouped(requests, 0)
+        )
+    }
+}
+
 /// How much the disk costs.
 pub fn durable(plan: &Plan) {
     println!("### Durable against `--ephemeral`\n");
@@ -143,31 +195,48 @@ pub fn durable(plan: &Plan) {
     );
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     for load in [1, 16, 64].map(|in_flight| Load::new(CLIENTS, in_flight)) {
-        let (durable, ephemeral) = (
-            Subject::Ipseity.start(Place::OneCpu),
-            Subject::Ephemeral.start(Place::OneCpu),
-        );
-        let mut samples = [Samples::default(), Samples::default()];
-        for _ in 0..plan.rounds {
-            for (server, samples) in [&durable, &ephemeral].into_iter().zip(&mut samples) {
-                let sample = sample::measure(server, load, Place::OneCpu, plan.sample, plan.warmup);
-                samples.0.push(sample);
-            }
-        }
-        let client =
-            Client::with_options([durable.address().to_string()], ClientOptions::one_round())
-                .unwrap();
-        let counters = client.status().unwrap().counters;
-        let waited = counters.waited as f64 / counters.identity_requests as f64;
+        let pair = Pair::measure([Subject::Ipseity, Subject::Ephemeral], load, plan);
         println!(
-            "| {load} | {} | {} | {:.3} | 0.95 | {:.4} % ({} of {}) | 0.1 % |",
-            samples[0].show(requests, 0),
-            samples[1].show(requests, 0),
-            ratio(&samples[0], &samples[1], requests),
-            100.0 * waited,
-            grouped(counters.waited as f64, 0),
-            grouped(counters.identity_requests as f64, 0),
+            "| {load} | {} | 0.95 | {} | 0.1 % |",
+            pair.show(),
+            pair.show_waited()
         );
+    }
+    println!();
+}
+
+/// How many identities the blocks of [`store`] have.
+const BLOCK: u32 = 1000;
+
+/// Whether it costs anything that the state is in etcd.
+pub fn store(plan: &Plan) {
+    println!("### With a store in etcd, against one on the disk\n");
+    if !Subject::Stored.is_here() {
+        return;
+    }
+    println!(
+        "Both ends on one CPU; {} alternating rounds. The etcd has one member, on the same machine and the same disk. It is \
+         not pinned.\n",
+        plan.rounds
+    );
+    println!(
+        "| connections x in flight | identities in a request | etcd, requests/s | disk, requests/s | ratio | goal | \
+         waited for etcd |"
+    );
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for count in [1, BLOCK] {
+        for in_flight in [1, 16, 64] {
+            let load = Load {
+                count,
+                ..Load::new(CLIENTS, in_flight)
+            };
+            let pair = Pair::measure([Subject::Stored, Subject::Ipseity], load, plan);
+            println!(
+                "| {load} | {count} | {} | 0.95 | {} |",
+                pair.show(),
+                pair.show_waited()
+            );
+        }
     }
     println!();
 }
@@ -199,7 +268,7 @@ pub fn blocks(plan: &Plan) {
 /// Against a Go server with gRPC. It takes the place of the essay author's server, which is not public in this form.
 pub fn grpc(plan: &Plan) {
     println!("### Against an actor in Go behind gRPC\n");
-    let Some(program) = grpc::build() else {
+    let Some(program) = Binary::build("grpc") else {
         return;
     };
     println!(

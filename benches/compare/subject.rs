@@ -2,7 +2,10 @@
 
 use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
-use ipseity_harness::measured::{self, Program, line};
+use ipseity_harness::{
+    etcd::{Etcd, Setting},
+    measured::{self, Program, line},
+};
 use ipseity_sim::pki::{Leaf, Pki};
 use tempfile::TempDir;
 
@@ -19,6 +22,8 @@ pub enum Subject {
     Sealed,
     /// The same without TLS, behind nginx, which terminates it.
     Nginx,
+    /// The real server with its state in an etcd of its own, which has one member and may use all CPUs.
+    Stored,
     /// The real server without a disk.
     Ephemeral,
     /// One of the essay's servers, or the floor.
@@ -46,6 +51,8 @@ pub struct Running {
     program: Program,
     /// The server that stands behind the program.
     behind: Option<Program>,
+    /// The etcd that has its state.
+    _etcd: Option<Etcd>,
     /// The CA of its certificate, and the directory of that. It is removed with it.
     pki: Option<Pki>,
     /// The directory for its files. It is removed with it.
@@ -59,6 +66,7 @@ impl Subject {
             Subject::Ipseity | Subject::Unchecked => "Ipseity",
             Subject::Sealed => "Ipseity, TLS",
             Subject::Nginx => "nginx",
+            Subject::Stored => "Ipseity, etcd",
             Subject::Ephemeral => "Ipseity, ephemeral",
             Subject::Essay(kind) => kind.name(),
             Subject::Redis(Disk::None) => "Redis, no disk",
@@ -76,6 +84,7 @@ impl Subject {
             | Subject::Sealed
             | Subject::Ephemeral
             | Subject::Essay(_) => None,
+            Subject::Stored => Some(("etcd", "etcd-server or etcd-client")),
             Subject::Nginx => Some(("nginx", "libnginx-mod-stream")),
             Subject::Redis(_) => Some(("redis-server", "redis-server")),
             Subject::Memcached => Some(("memcached", "memcached")),
@@ -103,6 +112,7 @@ impl Subject {
         let path = directory.path().to_str().unwrap();
         let mut all = place.of_server();
         let mut behind = None;
+        let mut etcd = None;
         let pki = matches!(self, Subject::Sealed | Subject::Nginx).then(|| Pki::new("CA"));
         let files = pki.as_ref().map(|pki| {
             let leaf = Leaf::peer("server", &["127.0.0.1"]);
@@ -135,6 +145,12 @@ impl Subject {
             Subject::Ipseity | Subject::Unchecked => {
                 all.extend(line(&[env!("CARGO_BIN_EXE_ipseity"), "--data-dir", path]));
                 all.extend(line(&["--listen", "127.0.0.1:0"]));
+                Program::start(&all)
+            }
+            Subject::Stored => {
+                let store = etcd.insert(start_etcd(Place::Free)).target();
+                all.extend(line(&[env!("CARGO_BIN_EXE_ipseity"), "--store", &store]));
+                all.extend(line(&["--pid", "auto", "--listen", "127.0.0.1:0"]));
                 Program::start(&all)
             }
             Subject::Ephemeral => {
@@ -173,6 +189,7 @@ impl Subject {
             subject: self,
             program,
             behind,
+            _etcd: etcd,
             pki,
             _directory: directory,
         }
@@ -215,7 +232,7 @@ impl Running {
                 let ca = ca.to_str().unwrap();
                 line(&["--server", &format!("tls://{address}"), "--tls-ca", ca])
             }
-            Subject::Ipseity | Subject::Ephemeral | Subject::Essay(_) => {
+            Subject::Ipseity | Subject::Stored | Subject::Ephemeral | Subject::Essay(_) => {
                 line(&["--server", &address.to_string()])
             }
         });
@@ -243,13 +260,28 @@ impl Running {
 /// Where Debian has the module of nginx that is not for HTTP. Elsewhere it may be part of the program.
 const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
-fn is_installed(program: &str) -> bool {
+/// Whether a program that is compared is installed, and what belongs to it.
+pub fn is_installed(program: &str) -> bool {
     match program {
         "nginx" => {
             measured::succeeds(&["nginx", "-v"]) && fs::exists(STREAM_MODULE).is_ok_and(|is| is)
         }
+        "etcd" => [&["etcd", "--version"][..], &["etcdctl", "version"]]
+            .iter()
+            .all(|line| measured::succeeds(line)),
         program => measured::succeeds(&[program, "--version"]),
     }
+}
+
+/// An etcd with one member, on the disk of the build.
+pub fn start_etcd(place: Place) -> Etcd {
+    let before = place.of_server();
+    let setting = Setting {
+        before: &before,
+        folder: Some(env!("CARGO_TARGET_TMPDIR").as_ref()),
+        ..Setting::default()
+    };
+    Etcd::start_as(1, &setting)
 }
 
 /// The configuration of an nginx with one process that terminates TLS in front of `server`.

@@ -30,6 +30,10 @@ pub const ROOT: (&str, &str) = ("root", "secret of root");
 /// How an etcd is started.
 #[derive(Clone, Copy, Default)]
 pub struct Setting<'a> {
+    /// What stands in front of the command line of every member, such as `taskset`. It must become the member.
+    pub before: &'a [String],
+    /// Where the directories are made. If it is not said, among the temporary files.
+    pub folder: Option<&'a Path>,
     /// More flags of every member.
     pub flags: &'a [&'a str],
     /// Clients speak TLS, and show a certificate of this CA: the files `etcd.pem` and `etcd.key` are those of the
@@ -56,6 +60,7 @@ struct Member {
     /// Where it listens for the others, who reach it by way of the relay.
     peer: Port,
     relay: Relay,
+    before: Vec<String>,
     flags: Vec<String>,
     child: Option<Child>,
 }
@@ -68,8 +73,11 @@ impl Etcd {
 
     /// One member with these additional flags.
     pub fn start_with(flags: &[&str]) -> Etcd {
-        let tls = None;
-        Etcd::start_as(1, &Setting { flags, tls })
+        let setting = Setting {
+            flags,
+            ..Setting::default()
+        };
+        Etcd::start_as(1, &setting)
     }
 
     /// Three members.
@@ -79,7 +87,11 @@ impl Etcd {
 
     /// So many members.
     pub fn start_as(count: usize, setting: &Setting) -> Etcd {
-        let directory = TempDir::new().unwrap();
+        let directory = match setting.folder {
+            Some(folder) => TempDir::new_in(folder),
+            None => TempDir::new(),
+        };
+        let directory = directory.unwrap();
         let cut = Cut::default();
         let member = |index| {
             let peer = Port::reserve();
@@ -88,6 +100,7 @@ impl Etcd {
                 client: Port::reserve(),
                 relay: Relay::new(index, peer.address(), cut.clone()),
                 peer,
+                before: setting.before.to_vec(),
                 flags: setting.flags.iter().map(|&flag| flag.to_owned()).collect(),
                 child: None,
             }
@@ -338,8 +351,12 @@ impl Etcd {
     fn spawn(&mut self, index: usize) {
         let log = self.log_file(index);
         let log = File::options().create(true).append(true).open(log).unwrap();
-        let mut etcd = Command::new("etcd");
-        etcd.args(&self.members[index].flags);
+        let member = &self.members[index];
+        let mut words = member.before.clone();
+        words.push("etcd".to_owned());
+        words.extend(member.flags.iter().cloned());
+        let mut etcd = Command::new(&words[0]);
+        etcd.args(&words[1..]);
         etcd.arg("--data-dir").arg(self.data_dir(index));
         let started = etcd
             .stdin(Stdio::null())
