@@ -411,6 +411,7 @@ fn a_server_shows_etcd_its_certificate_and_its_password() {
     let setting = Setting {
         tls: Some(&pki),
         flags: &["--bcrypt-cost", "4"],
+        ..Setting::default()
     };
     let mut etcd = Etcd::start_as(1, &setting);
     etcd.add_user("ann", "secret: of ann", "ipseity/");
