@@ -336,14 +336,16 @@ impl<S: Socket> Connection<S> {
     #[inline]
     pub(crate) fn is_at_rest(&self) -> bool {
         let is_at_rest = self.state == ConnectionState::Open
-            && self.origin == Origin::Accepted
             && self.grants.has(Grant::Take)
             && self.session.is_none()
             && self.buffers.is_none()
             && self.owed == 0
-            && self.resume == Resume::Poll
-            && self.inflow == Inflow::Empty;
+            && self.resume == Resume::Poll;
+        // No other has this grant.
+        debug_assert!(!is_at_rest || self.origin == Origin::Accepted);
+        // Whoever is owed nothing finds the gate open, and the poll resumes no connection that may hold more.
         debug_assert!(!is_at_rest || self.gate == Gate::Open);
+        debug_assert!(!is_at_rest || self.inflow == Inflow::Empty);
         is_at_rest
     }
 
@@ -481,37 +483,18 @@ impl<S: Socket> Connection<S> {
         let (Some(buffers), Some(socket)) = (&mut self.buffers, &mut self.socket) else {
             return Ok(Flushed::Nothing);
         };
-        let Buffers {
-            output, written, ..
-        } = &mut **buffers;
-        if output.is_empty() {
+        let waiting = &buffers.output[buffers.written..];
+        if waiting.is_empty() {
             return Ok(Flushed::Nothing);
         }
-        let before = *written;
-        loop {
-            match socket.write(&output[*written..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(bytes) => *written += bytes,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        match socket.write(waiting) {
             // Nearly always the kernel takes everything at once.
-            if *written == output.len() {
-                output.clear();
-                *written = 0;
-                return Ok(Flushed::All);
+            Ok(bytes) if bytes == waiting.len() => {
+                buffers.all_written();
+                Ok(Flushed::All)
             }
+            outcome => write_on(socket, buffers, outcome),
         }
-        let progress = *written > before;
-        // The written part is removed once it is at least half of the buffer. Otherwise the buffer of a client that
-        // always reads late would grow for ever. Moving a rest that is no longer than what was written costs next to
-        // nothing.
-        if *written >= output.len() / 2 {
-            output.drain(..*written);
-            *written = 0;
-        }
-        Ok(Flushed::Part { progress })
     }
 
     /// Whether a flush that has written everything changes nothing but its buffers.
@@ -565,6 +548,40 @@ impl<S: Socket> Connection<S> {
     fn buffers(&mut self, pool: &mut BufferPool) -> &mut Buffers {
         self.buffers.get_or_insert_with(|| pool.take())
     }
+}
+
+/// Goes on after a first write that has not taken everything, until all is written or the kernel takes no more.
+#[cold]
+#[inline(never)]
+fn write_on<S: Socket>(
+    socket: &mut S,
+    buffers: &mut Buffers,
+    mut outcome: io::Result<usize>,
+) -> io::Result<Flushed> {
+    let before = buffers.written;
+    loop {
+        match outcome {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(bytes) => buffers.written += bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if buffers.written == buffers.output.len() {
+            buffers.all_written();
+            return Ok(Flushed::All);
+        }
+        outcome = socket.write(&buffers.output[buffers.written..]);
+    }
+    let progress = buffers.written > before;
+    // The written part is removed once it is at least half of the buffer. Otherwise the buffer of a client that
+    // always reads late would grow for ever. Moving a rest that is no longer than what was written costs next to
+    // nothing.
+    if buffers.written >= buffers.output.len() / 2 {
+        buffers.output.drain(..buffers.written);
+        buffers.written = 0;
+    }
+    Ok(Flushed::Part { progress })
 }
 
 /// The result of a flush.

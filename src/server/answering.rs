@@ -36,13 +36,15 @@ impl<E: Edge> Server<E> {
         } = self;
         let most = watch.batch_of(most);
         let mut handled = 1;
-        transport.answer(from, |replies| {
+        transport.answer(from, |replies, owed| {
             if !replies.are_frames() {
                 return ask_alone(actor, from, count, after, *now, effects);
             }
             let first = Event::IdentityRequest { from, count, after };
             let mut outlet = Outlet { replies, effects };
             actor.handle(first, *now, &mut Watched(&mut outlet, watch));
+            // Nearly every client waits for its answer before it asks again. Behind its request none can follow.
+            let most = most.min(owed);
             if most > 1 && outlet.effects.is_empty() {
                 handled += mailbox.take_identity_requests(from, most - 1, |count, after| {
                     let next = Event::IdentityRequest { from, count, after };

@@ -369,7 +369,7 @@ impl<S: Socket> Transport<S> {
                 shared.by_http.refused += 1;
             }
         }
-        shared.answer(c, |replies| replies.message(message));
+        shared.answer(c, |replies, _| replies.message(message));
     }
 
     /// Answers with an identityReply.
@@ -381,13 +381,13 @@ impl<S: Socket> Transport<S> {
             shared.by_http.answered += 1;
             shared.by_http.identities += u64::from(count);
         }
-        shared.answer(c, |replies| replies.identities(first, count));
+        shared.answer(c, |replies, _| replies.identities(first, count));
     }
 
-    /// Answers requests that were decoded from `to` with the replies that `answer` writes. If the connection is closed,
-    /// one request is dropped instead.
+    /// Answers requests that were decoded from `to` with the replies that `answer` writes. It is told how many are owed:
+    /// so many are in the mailbox or wait for the disk. If the connection is closed, one request is dropped instead.
     #[inline(always)]
-    pub fn answer(&mut self, to: ConnectionId, answer: impl FnOnce(&mut Replies<'_>)) {
+    pub fn answer(&mut self, to: ConnectionId, answer: impl FnOnce(&mut Replies<'_>, usize)) {
         if let Some((c, shared)) = self.owed(to) {
             shared.answer(c, answer);
         }

@@ -162,23 +162,25 @@ impl Shared {
         }
     }
 
-    /// Answers requests of the connection with the replies that `answer` writes.
+    /// Answers requests of the connection with the replies that `answer` writes. It is told how many are owed.
     #[inline(always)]
     pub(super) fn answer<S: Socket>(
         &mut self,
         c: &mut Connection<S>,
-        answer: impl FnOnce(&mut Replies<'_>),
+        answer: impl FnOnce(&mut Replies<'_>, usize),
     ) {
         if c.state == ConnectionState::Closed {
             return self.settle(c, 1);
         }
+        let owed = c.owed as usize;
         let mut replies = c.replies(&mut self.pool);
-        answer(&mut replies);
+        answer(&mut replies, owed);
         let answers = replies.count();
         self.mark_dirty(c);
         c.owed -= answers;
         self.in_flight -= answers as usize;
-        if c.owed == 0 && c.gate != Gate::Open {
+        // The gate is nearly always open, so it is looked at first.
+        if c.gate != Gate::Open && c.owed == 0 {
             self.open_gate(c);
         }
     }
@@ -287,7 +289,8 @@ impl Shared {
         }
         c.go_on_to(ConnectionState::Closed);
         // The slot is freed in its turn. What was counted is gone at once.
-        if let Some(buffers) = c.buffers.take() {
+        if let Some(mut buffers) = c.buffers.take() {
+            buffers.clear();
             self.pool.put(buffers);
         }
         self.pending_total -= c.counted as usize;

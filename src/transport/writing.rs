@@ -1,5 +1,7 @@
 //! Writing: all replies that were collected for a connection leave in one write, at the end of the turn.
 
+use std::mem;
+
 use super::{
     Transport, get_mut,
     shared::{Shared, read_again},
@@ -23,15 +25,17 @@ impl<S: Socket> Transport<S> {
             connections,
             shared,
         } = self;
-        // The list is not taken out, so it keeps its memory for the next turn.
-        let dirty = shared.dirty.len();
-        for place in 0..dirty {
-            if let Some(c) = get_mut(connections, shared.dirty[place]) {
+        let mut dirty = mem::take(&mut shared.dirty);
+        for id in &dirty {
+            if let Some(c) = get_mut(connections, *id) {
                 shared.flush(c, now, mailbox);
                 debug_assert!(c.is_taken_up());
             }
         }
-        shared.dirty.clear();
+        debug_assert!(shared.dirty.is_empty(), "a flush gives no replies");
+        // The list keeps its memory for the next turn.
+        dirty.clear();
+        shared.dirty = dirty;
         if !shared.ending.is_empty() {
             self.end_some(now, mailbox);
         }
