@@ -3,11 +3,9 @@
 
 mod close_reason;
 mod deadline;
+mod holder;
 
-use std::{
-    fmt, io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
-};
+use std::{io, net::SocketAddr, os::fd::OwnedFd};
 
 use ipseity_core::{
     ids::{ConnectionId, PeerId},
@@ -15,13 +13,13 @@ use ipseity_core::{
     words::{DecidedBy, Grant, Grants},
 };
 
-pub use self::close_reason::CloseReason;
 pub(crate) use self::deadline::Overdue;
+pub use self::{close_reason::CloseReason, holder::Holder};
 use crate::{
     buffer::{BufferPool, Buffers},
     codec::{Codec, Replies},
     edge::Socket,
-    limits::FRAMES_PER_CONNECTION_MAX,
+    limits::{CONNECTION_BYTES_MAX, FRAMES_PER_CONNECTION_MAX},
     mailbox::Readiness,
     secure::Session,
 };
@@ -153,33 +151,6 @@ pub(crate) enum LinkState {
     Leaving,
 }
 
-/// Who a connection is counted for: an IPv4 address, or the first 64 bits of an IPv6 address, because one host usually
-/// has all addresses behind them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Holder(IpAddr);
-
-impl Holder {
-    /// The holder that this address belongs to. An IPv4 address on an IPv6 socket is still the same address.
-    pub fn of(address: IpAddr) -> Holder {
-        Holder(match address.to_canonical() {
-            IpAddr::V6(ip) if !ip.is_loopback() => {
-                let network = ip.to_bits() >> 64 << 64;
-                IpAddr::V6(Ipv6Addr::from_bits(network))
-            }
-            other => other,
-        })
-    }
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V6(ip) if !ip.is_loopback() => write!(f, "{ip}/64"),
-            ip => ip.fmt(f),
-        }
-    }
-}
-
 /// What is decided when the connection is made.
 #[derive(Debug)]
 pub(crate) struct Terms {
@@ -213,9 +184,6 @@ pub struct Connection<S> {
     pub(crate) session: Option<Box<Session>>,
     /// Who it is counted for, if it was accepted.
     pub(crate) holder: Option<Holder>,
-    /// The address of a peer, or of a connection with TLS. It is stored because a socket forgets it when it is reset. It is
-    /// boxed because few connections need it.
-    pub(crate) address: Option<Box<SocketAddr>>,
     pub(crate) state: ConnectionState,
     pub(crate) inflow: Inflow,
     pub(crate) resume: Resume,
@@ -235,6 +203,9 @@ pub struct Connection<S> {
     pub(crate) progress_at: Instant,
     pub(crate) buffers: Option<Box<Buffers>>,
 }
+
+// With a socket as large as a descriptor. mio's is larger in builds for tests.
+const _: () = assert!(size_of::<Connection<OwnedFd>>() <= CONNECTION_BYTES_MAX);
 
 impl<S> Connection<S> {
     /// Goes on to a state further down the list.
@@ -271,7 +242,6 @@ impl<S: Socket> Connection<S> {
             opening,
             session,
             holder,
-            address: None,
             state,
             inflow: Inflow::Empty,
             resume: Resume::Poll,
@@ -361,13 +331,9 @@ impl<S: Socket> Connection<S> {
         };
     }
 
-    /// Notes the address of the other side, for log lines that come when the socket has forgotten it.
-    pub(crate) fn keep_address(&mut self) {
-        if self.address.is_none() {
-            let socket = self.socket.as_ref();
-            let address = socket.and_then(|socket| socket.peer_address().ok());
-            self.address = address.map(Box::new);
-        }
+    /// The address of the other side, as long as the socket knows it.
+    pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
+        self.socket.as_ref()?.peer_address().ok()
     }
 
     /// What has decided which grants it has.

@@ -174,7 +174,7 @@ impl Shared {
         self.decoder.restore(&[]);
         c.session = Some(Box::new(session.made_after(self.sealing.renewals)));
         self.set_grants(c, Grants::NONE);
-        c.keep_address();
+        self.keep_address(c);
         c.progress_at = now;
         self.sweep_wanted = true;
         self.count_pending(c);
@@ -342,7 +342,7 @@ impl Shared {
         match c.origin {
             Origin::Dialed(_) => settings.check_dialed(certificates).map(|()| c.grants),
             Origin::Accepted => {
-                let by_address = match c.address.as_deref() {
+                let by_address = match self.addresses.get(&c.id) {
                     Some(address) => self.trust.grants(address.ip()),
                     None => Grants::NONE,
                 };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
     sync::Arc,
 };
 
@@ -40,6 +41,9 @@ pub(super) struct Shared {
     pub(super) accepted_total: u64,
     /// The same as `accepted_open`, by codec and by what the connections may do.
     pub(super) open_by: [GrantCounts; Codec::NAMES.len()],
+    /// The addresses of peers, and of connections with TLS. They are kept because a socket forgets its own when it is
+    /// reset. Few connections need that, so it is not kept with them.
+    pub(super) addresses: BTreeMap<ConnectionId, SocketAddr>,
     /// Who holds the accepted connections.
     pub(super) holders: Holders,
     /// Who holds those of them that speak HTTP.
@@ -111,6 +115,7 @@ impl Shared {
             accepted_open: 0,
             accepted_total: 0,
             open_by: [GrantCounts::default(); _],
+            addresses: BTreeMap::new(),
             holders: Holders::default(),
             web_holders: Holders::default(),
             refused_for_address: 0,
@@ -342,6 +347,13 @@ impl Shared {
             socket.discard();
         }
         self.close(c, reason);
+    }
+
+    /// Notes the address of the other side, for log lines that come when the socket has forgotten it.
+    pub(super) fn keep_address<S: Socket>(&mut self, c: &Connection<S>) {
+        if let Some(address) = c.peer_address() {
+            self.addresses.entry(c.id).or_insert(address);
+        }
     }
 
     /// The connection spoke like a peer, and the reserve is kept for peers.
