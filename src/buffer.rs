@@ -19,17 +19,11 @@ impl Buffers {
         self.input.is_empty() && self.output.is_empty()
     }
 
-    /// All replies are sent.
-    #[inline(always)]
-    pub(crate) fn all_written(&mut self) {
-        self.output.clear();
-        self.written = 0;
-    }
-
     /// Forgets all bytes.
     pub(crate) fn clear(&mut self) {
         self.input.clear();
-        self.all_written();
+        self.output.clear();
+        self.written = 0;
     }
 }
 

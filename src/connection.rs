@@ -440,33 +440,78 @@ impl<S: Socket> Connection<S> {
         Replies::new(&self.codec, &mut buffers.output)
     }
 
-    /// Writes the replies that wait, until all are written or the kernel takes no more.
-    ///
-    /// # Errors
-    /// The connection is broken.
+    /// Writes once the replies that wait. Nearly always that is all.
     #[inline(always)]
-    pub(crate) fn flush(&mut self) -> io::Result<Flushed> {
+    pub(crate) fn write_once(&mut self) -> Once {
         let (Some(buffers), Some(socket)) = (&mut self.buffers, &mut self.socket) else {
-            return Ok(Flushed::Nothing);
+            return Once::Nothing;
         };
         let waiting = &buffers.output[buffers.written..];
         if waiting.is_empty() {
-            return Ok(Flushed::Nothing);
+            return Once::Nothing;
         }
         match socket.write(waiting) {
-            // Nearly always the kernel takes everything at once.
             Ok(bytes) if bytes == waiting.len() => {
-                buffers.all_written();
-                Ok(Flushed::All)
+                buffers.output.clear();
+                buffers.written = 0;
+                Once::All
             }
-            outcome => write_on(socket, buffers, outcome),
+            outcome => Once::Other(outcome),
         }
     }
 
-    /// Whether a flush that has written everything changes nothing but its buffers.
+    /// Goes on after the first write, until all replies are written or the kernel takes no more.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn write_on(&mut self, once: Once) -> io::Result<Flushed> {
+        let mut outcome = match once {
+            Once::Nothing => return Ok(Flushed::Nothing),
+            Once::All => return Ok(Flushed::All),
+            Once::Other(outcome) => outcome,
+        };
+        let (Some(buffers), Some(socket)) = (&mut self.buffers, &mut self.socket) else {
+            return Ok(Flushed::Nothing);
+        };
+        let Buffers {
+            output, written, ..
+        } = &mut **buffers;
+        let before = *written;
+        loop {
+            match outcome {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(bytes) => *written += bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if *written == output.len() {
+                output.clear();
+                *written = 0;
+                return Ok(Flushed::All);
+            }
+            outcome = socket.write(&output[*written..]);
+        }
+        let progress = *written > before;
+        // The written part is removed once it is at least half of the buffer. Otherwise the buffer of a client that
+        // always reads late would grow for ever. Moving a rest that is no longer than what was written costs next to
+        // nothing.
+        if *written >= output.len() / 2 {
+            output.drain(..*written);
+            *written = 0;
+        }
+        Ok(Flushed::Part { progress })
+    }
+
+    /// Whether a flush that writes everything changes nothing but its buffers. With TLS there may be more to do.
     #[inline(always)]
     pub(crate) fn is_settled(&self) -> bool {
-        self.state == ConnectionState::Open && self.counted == 0 && self.resume == Resume::Poll
+        self.state == ConnectionState::Open
+            && self.session.is_none()
+            && self.counted == 0
+            && self.resume == Resume::Poll
     }
 
     /// Whether nothing is left to do on it but to end it.
@@ -516,38 +561,15 @@ impl<S: Socket> Connection<S> {
     }
 }
 
-/// Goes on after a first write that has not taken everything, until all is written or the kernel takes no more.
-#[cold]
-#[inline(never)]
-fn write_on<S: Socket>(
-    socket: &mut S,
-    buffers: &mut Buffers,
-    mut outcome: io::Result<usize>,
-) -> io::Result<Flushed> {
-    let before = buffers.written;
-    loop {
-        match outcome {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(bytes) => buffers.written += bytes,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-        if buffers.written == buffers.output.len() {
-            buffers.all_written();
-            return Ok(Flushed::All);
-        }
-        outcome = socket.write(&buffers.output[buffers.written..]);
-    }
-    let progress = buffers.written > before;
-    // The written part is removed once it is at least half of the buffer. Otherwise the buffer of a client that
-    // always reads late would grow for ever. Moving a rest that is no longer than what was written costs next to
-    // nothing.
-    if buffers.written >= buffers.output.len() / 2 {
-        buffers.output.drain(..buffers.written);
-        buffers.written = 0;
-    }
-    Ok(Flushed::Part { progress })
+/// The result of one write.
+#[derive(Debug)]
+pub(crate) enum Once {
+    /// Nothing waited.
+    Nothing,
+    /// Everything was written.
+    All,
+    /// Anything else: this is what the socket said.
+    Other(io::Result<usize>),
 }
 
 /// The result of a flush.

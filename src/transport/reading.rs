@@ -36,8 +36,8 @@ impl Shared {
         mailbox: &mut Mailbox,
     ) -> bool {
         let is_plain = readiness.is_readable() && !readiness.is_read_closed();
-        let has_room = self.in_flight < self.frames_max && self.line.is_empty();
-        if !is_plain || !c.is_at_rest() || !has_room {
+        let is_full = self.in_flight >= self.frames_max || !self.line.is_empty();
+        if !is_plain || is_full || !c.is_at_rest() {
             return false;
         }
         self.decoder.restore(&[]);

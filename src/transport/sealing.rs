@@ -435,22 +435,15 @@ impl Shared {
         }
     }
 
-    /// Seals what was appended for the connection, and writes as much as the kernel takes.
+    /// Seals what was appended for the connection, if it speaks TLS, and writes as much as the kernel takes.
     ///
     /// # Errors
     /// The connection is broken.
-    #[inline(always)]
-    pub(super) fn write_now<S: Socket>(&mut self, c: &mut Connection<S>) -> io::Result<Flushed> {
-        match c.session {
-            None => c.flush(),
-            Some(_) => self.seal_and_write(c),
-        }
-    }
-
     #[cold]
-    fn seal_and_write<S: Socket>(&mut self, c: &mut Connection<S>) -> io::Result<Flushed> {
+    pub(super) fn write_now<S: Socket>(&mut self, c: &mut Connection<S>) -> io::Result<Flushed> {
         c.seal(&mut self.pool, &mut self.sealing.room);
-        let flushed = c.flush();
+        let once = c.write_once();
+        let flushed = c.write_on(once);
         c.note_left();
         flushed
     }

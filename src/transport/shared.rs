@@ -184,9 +184,8 @@ impl Shared {
         self.mark_dirty(c);
         c.owed -= answers;
         self.in_flight -= answers as usize;
-        // The gate is nearly always open, so it is looked at first.
-        if c.gate != Gate::Open && c.owed == 0 {
-            self.open_gate(c);
+        if c.gate != Gate::Open {
+            self.answered_at_gate(c);
         }
     }
 
@@ -197,9 +196,9 @@ impl Shared {
         self.in_flight -= answers as usize;
         if c.owed == 0 {
             self.reapable.push_back(c.id);
-            if c.gate != Gate::Open {
-                self.open_gate(c);
-            }
+        }
+        if c.gate != Gate::Open {
+            self.answered_at_gate(c);
         }
     }
 
@@ -209,8 +208,12 @@ impl Shared {
         self.settle(c, c.owed);
     }
 
+    /// The gate opens when everything is answered.
     #[cold]
-    fn open_gate<S: Socket>(&mut self, c: &mut Connection<S>) {
+    fn answered_at_gate<S: Socket>(&mut self, c: &mut Connection<S>) {
+        if c.owed > 0 {
+            return;
+        }
         match c.gate {
             Gate::Looks => self.looks_in_flight -= 1,
             Gate::Alone => self.frames_max -= 1,
