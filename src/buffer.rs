@@ -18,6 +18,13 @@ impl Buffers {
     pub(crate) fn is_empty(&self) -> bool {
         self.input.is_empty() && self.output.is_empty()
     }
+
+    /// Forgets all bytes.
+    pub(crate) fn clear(&mut self) {
+        self.input.clear();
+        self.output.clear();
+        self.written = 0;
+    }
 }
 
 /// Free buffers for the next connection that needs some.
@@ -35,14 +42,12 @@ impl BufferPool {
         self.free.pop().unwrap_or_default()
     }
 
-    /// Keeps buffers for later, unless there are enough of them or these have grown too large.
+    /// Keeps empty buffers for later, unless there are enough of them or these have grown too large.
     #[inline]
-    pub(crate) fn put(&mut self, mut buffers: Box<Buffers>) {
+    pub(crate) fn put(&mut self, buffers: Box<Buffers>) {
+        debug_assert!(buffers.is_empty() && buffers.written == 0);
         let bytes = buffers.input.capacity().max(buffers.output.capacity());
         if self.free.len() < BUFFER_POOL_MAX && bytes <= BUFFER_POOL_BYTES_MAX {
-            buffers.input.clear();
-            buffers.output.clear();
-            buffers.written = 0;
             self.free.push(buffers);
         }
     }
@@ -60,6 +65,7 @@ mod tests {
         buffers.output.extend_from_slice(b"reply");
         buffers.written = 2;
         assert!(!buffers.is_empty());
+        buffers.clear();
         pool.put(buffers);
         let buffers = pool.take();
         assert!(buffers.is_empty());

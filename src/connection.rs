@@ -3,11 +3,9 @@
 
 mod close_reason;
 mod deadline;
+mod holder;
 
-use std::{
-    fmt, io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
-};
+use std::{io, net::SocketAddr, os::fd::OwnedFd};
 
 use ipseity_core::{
     ids::{ConnectionId, PeerId},
@@ -15,13 +13,13 @@ use ipseity_core::{
     words::{DecidedBy, Grant, Grants},
 };
 
-pub use self::close_reason::CloseReason;
 pub(crate) use self::deadline::Overdue;
+pub use self::{close_reason::CloseReason, holder::Holder};
 use crate::{
     buffer::{BufferPool, Buffers},
     codec::{Codec, Replies},
     edge::Socket,
-    limits::FRAMES_PER_CONNECTION_MAX,
+    limits::{CONNECTION_BYTES_MAX, FRAMES_PER_CONNECTION_MAX},
     mailbox::Readiness,
     secure::Session,
 };
@@ -153,33 +151,6 @@ pub(crate) enum LinkState {
     Leaving,
 }
 
-/// Who a connection is counted for: an IPv4 address, or the first 64 bits of an IPv6 address, because one host usually
-/// has all addresses behind them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Holder(IpAddr);
-
-impl Holder {
-    /// The holder that this address belongs to. An IPv4 address on an IPv6 socket is still the same address.
-    pub fn of(address: IpAddr) -> Holder {
-        Holder(match address.to_canonical() {
-            IpAddr::V6(ip) if !ip.is_loopback() => {
-                let network = ip.to_bits() >> 64 << 64;
-                IpAddr::V6(Ipv6Addr::from_bits(network))
-            }
-            other => other,
-        })
-    }
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V6(ip) if !ip.is_loopback() => write!(f, "{ip}/64"),
-            ip => ip.fmt(f),
-        }
-    }
-}
-
 /// What is decided when the connection is made.
 #[derive(Debug)]
 pub(crate) struct Terms {
@@ -213,9 +184,6 @@ pub struct Connection<S> {
     pub(crate) session: Option<Box<Session>>,
     /// Who it is counted for, if it was accepted.
     pub(crate) holder: Option<Holder>,
-    /// The address of a peer, or of a connection with TLS. It is stored because a socket forgets it when it is reset. It is
-    /// boxed because few connections need it.
-    pub(crate) address: Option<Box<SocketAddr>>,
     pub(crate) state: ConnectionState,
     pub(crate) inflow: Inflow,
     pub(crate) resume: Resume,
@@ -235,6 +203,9 @@ pub struct Connection<S> {
     pub(crate) progress_at: Instant,
     pub(crate) buffers: Option<Box<Buffers>>,
 }
+
+// With a socket as large as a descriptor. mio's is larger in builds for tests.
+const _: () = assert!(size_of::<Connection<OwnedFd>>() <= CONNECTION_BYTES_MAX);
 
 impl<S> Connection<S> {
     /// Goes on to a state further down the list.
@@ -271,7 +242,6 @@ impl<S: Socket> Connection<S> {
             opening,
             session,
             holder,
-            address: None,
             state,
             inflow: Inflow::Empty,
             resume: Resume::Poll,
@@ -336,14 +306,16 @@ impl<S: Socket> Connection<S> {
     #[inline]
     pub(crate) fn is_at_rest(&self) -> bool {
         let is_at_rest = self.state == ConnectionState::Open
-            && self.origin == Origin::Accepted
             && self.grants.has(Grant::Take)
             && self.session.is_none()
             && self.buffers.is_none()
             && self.owed == 0
-            && self.resume == Resume::Poll
-            && self.inflow == Inflow::Empty;
+            && self.resume == Resume::Poll;
+        // No other has this grant.
+        debug_assert!(!is_at_rest || self.origin == Origin::Accepted);
+        // Whoever is owed nothing finds the gate open, and the poll resumes no connection that may hold more.
         debug_assert!(!is_at_rest || self.gate == Gate::Open);
+        debug_assert!(!is_at_rest || self.inflow == Inflow::Empty);
         is_at_rest
     }
 
@@ -359,13 +331,9 @@ impl<S: Socket> Connection<S> {
         };
     }
 
-    /// Notes the address of the other side, for log lines that come when the socket has forgotten it.
-    pub(crate) fn keep_address(&mut self) {
-        if self.address.is_none() {
-            let socket = self.socket.as_ref();
-            let address = socket.and_then(|socket| socket.peer_address().ok());
-            self.address = address.map(Box::new);
-        }
+    /// The address of the other side, as long as the socket knows it.
+    pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
+        self.socket.as_ref()?.peer_address().ok()
     }
 
     /// What has decided which grants it has.
@@ -472,36 +440,59 @@ impl<S: Socket> Connection<S> {
         Replies::new(&self.codec, &mut buffers.output)
     }
 
-    /// Writes the replies that wait, until all are written or the kernel takes no more.
+    /// Writes once the replies that wait. Nearly always that is all.
+    #[inline(always)]
+    pub(crate) fn write_once(&mut self) -> Once {
+        let (Some(buffers), Some(socket)) = (&mut self.buffers, &mut self.socket) else {
+            return Once::Nothing;
+        };
+        let waiting = &buffers.output[buffers.written..];
+        if waiting.is_empty() {
+            return Once::Nothing;
+        }
+        match socket.write(waiting) {
+            Ok(bytes) if bytes == waiting.len() => {
+                buffers.output.clear();
+                buffers.written = 0;
+                Once::All
+            }
+            outcome => Once::Other(outcome),
+        }
+    }
+
+    /// Goes on after the first write, until all replies are written or the kernel takes no more.
     ///
     /// # Errors
     /// The connection is broken.
-    #[inline(always)]
-    pub(crate) fn flush(&mut self) -> io::Result<Flushed> {
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn write_on(&mut self, once: Once) -> io::Result<Flushed> {
+        let mut outcome = match once {
+            Once::Nothing => return Ok(Flushed::Nothing),
+            Once::All => return Ok(Flushed::All),
+            Once::Other(outcome) => outcome,
+        };
         let (Some(buffers), Some(socket)) = (&mut self.buffers, &mut self.socket) else {
             return Ok(Flushed::Nothing);
         };
         let Buffers {
             output, written, ..
         } = &mut **buffers;
-        if output.is_empty() {
-            return Ok(Flushed::Nothing);
-        }
         let before = *written;
         loop {
-            match socket.write(&output[*written..]) {
+            match outcome {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(bytes) => *written += bytes,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-            // Nearly always the kernel takes everything at once.
             if *written == output.len() {
                 output.clear();
                 *written = 0;
                 return Ok(Flushed::All);
             }
+            outcome = socket.write(&output[*written..]);
         }
         let progress = *written > before;
         // The written part is removed once it is at least half of the buffer. Otherwise the buffer of a client that
@@ -514,10 +505,13 @@ impl<S: Socket> Connection<S> {
         Ok(Flushed::Part { progress })
     }
 
-    /// Whether a flush that has written everything changes nothing but its buffers.
+    /// Whether a flush that writes everything changes nothing but its buffers. With TLS there may be more to do.
     #[inline(always)]
     pub(crate) fn is_settled(&self) -> bool {
-        self.state == ConnectionState::Open && self.counted == 0 && self.resume == Resume::Poll
+        self.state == ConnectionState::Open
+            && self.session.is_none()
+            && self.counted == 0
+            && self.resume == Resume::Poll
     }
 
     /// Whether nothing is left to do on it but to end it.
@@ -565,6 +559,17 @@ impl<S: Socket> Connection<S> {
     fn buffers(&mut self, pool: &mut BufferPool) -> &mut Buffers {
         self.buffers.get_or_insert_with(|| pool.take())
     }
+}
+
+/// The result of one write.
+#[derive(Debug)]
+pub(crate) enum Once {
+    /// Nothing waited.
+    Nothing,
+    /// Everything was written.
+    All,
+    /// Anything else: this is what the socket said.
+    Other(io::Result<usize>),
 }
 
 /// The result of a flush.

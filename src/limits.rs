@@ -105,6 +105,9 @@ pub const READ_BYTES_MAX: usize = 16 * 1024;
 
 const _: () = assert!(READ_BYTES_MAX + SYNC_LENGTH_MAX as usize + 2 <= READ_BUFFER_BYTES);
 
+/// What the server itself keeps of an idle connection. Ten thousand of them are less than a megabyte.
+pub const CONNECTION_BYTES_MAX: usize = 72;
+
 /// Client connections, unless `--max-connections` says otherwise; Redis has the same default.
 pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
 

@@ -37,7 +37,7 @@ pub fn memory(plan: &Plan) {
     let after = resident(server.pid(), "RssAnon");
     let each = after.saturating_sub(before) as f64 / held.len() as f64;
     println!(
-        "| an idle connection after use, {} held | {each:.0} bytes | 100 bytes |",
+        "| an idle connection after use, {} held | {each:.0} bytes | 48 bytes |",
         grouped(plan.idle_connections as f64, 0)
     );
     drop((first, held, server));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mio::net::TcpStream;
-use rustix::net::SendFlags;
+use rustix::{io::Errno, net::SendFlags};
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::{
@@ -58,19 +58,26 @@ fn tune(stream: &TcpStream) {
 impl Read for TcpSocket {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::read(&self.0, buffer)?)
+        rustix::io::read(&self.0, buffer).map_err(failed)
     }
 }
 
 impl Write for TcpSocket {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL)?)
+        rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL).map_err(failed)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+// Out of line, or the compiler makes the error before it has looked whether there is one.
+#[cold]
+#[inline(never)]
+fn failed(error: Errno) -> io::Error {
+    error.into()
 }
 
 impl Socket for TcpSocket {

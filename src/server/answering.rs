@@ -11,7 +11,7 @@ use ipseity_core::{
 };
 
 use super::{Server, watching::Watched};
-use crate::{codec::Replies, edge::Edge};
+use crate::{codec::Replies, edge::Edge, mailbox::Mailbox};
 
 impl<E: Edge> Server<E> {
     /// Handles an identityRequest and those of the same connection that directly follow it, at most `most` in all.
@@ -36,19 +36,17 @@ impl<E: Edge> Server<E> {
         } = self;
         let most = watch.batch_of(most);
         let mut handled = 1;
-        transport.answer(from, |replies| {
+        transport.answer(from, |replies, owed| {
             if !replies.are_frames() {
                 return ask_alone(actor, from, count, after, *now, effects);
             }
             let first = Event::IdentityRequest { from, count, after };
             let mut outlet = Outlet { replies, effects };
             actor.handle(first, *now, &mut Watched(&mut outlet, watch));
+            // Nearly every client waits for its answer before it asks again. Behind its request none can follow.
+            let most = most.min(owed);
             if most > 1 && outlet.effects.is_empty() {
-                handled += mailbox.take_identity_requests(from, most - 1, |count, after| {
-                    let next = Event::IdentityRequest { from, count, after };
-                    actor.handle(next, *now, &mut outlet);
-                    outlet.go_on()
-                });
+                handled += handle_more(actor, mailbox, from, most - 1, *now, &mut outlet);
             }
         });
         if !self.effects.is_empty() {
@@ -56,6 +54,24 @@ impl<E: Edge> Server<E> {
         }
         handled
     }
+}
+
+/// Handles the requests of the connection that follow the first one. This is a function of its own, and so has all the
+/// registers that its loop needs.
+#[inline(never)]
+fn handle_more(
+    actor: &mut Actor,
+    mailbox: &mut Mailbox,
+    from: ConnectionId,
+    most: usize,
+    now: Instant,
+    outlet: &mut Outlet<'_, '_>,
+) -> usize {
+    mailbox.take_identity_requests(from, most, |count, after| {
+        let next = Event::IdentityRequest { from, count, after };
+        actor.handle(next, now, outlet);
+        outlet.go_on()
+    })
 }
 
 /// Handles a request that came by HTTP. They come one by one, and are answered like everything else.

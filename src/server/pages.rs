@@ -34,6 +34,7 @@ impl<E: Edge> Server<E> {
             }
             HttpRequest::Refused(refusal) => PageAnswer::Refused(refusal),
         };
-        self.transport.answer(from, |replies| replies.page(&answer));
+        self.transport
+            .answer(from, |replies, _| replies.page(&answer));
     }
 }

@@ -247,7 +247,7 @@ impl Shared {
                 }
                 // The request may be refused, and then no other request behind it is served.
                 c.gate = Gate::Words;
-                c.keep_address();
+                self.keep_address(c);
                 Taken::event(Event::SyncRequest { from, sync })
             }
             (_, Origin::Accepted) if is_reserve => self.refuse_beyond(c),

@@ -149,7 +149,9 @@ impl<S: Socket> Transport<S> {
             "what is read at a time fits the decoder"
         );
         Transport {
-            connections: Slab::new(),
+            // Room for all, so that the list never moves: while it grows, it leaves holes. The system gives memory only
+            // for the part that is used.
+            connections: Slab::with_capacity(limits.connections_max),
             shared: Shared::new(limits, tls),
         }
     }
@@ -240,8 +242,8 @@ impl<S: Socket> Transport<S> {
     /// The address that an accepted connection comes from, as text for people.
     pub fn address(&self, connection: ConnectionId) -> String {
         let c = self.get(connection);
-        let kept = c.and_then(|c| c.address.as_deref().copied());
-        let asked = || c.and_then(|c| c.socket.as_ref()?.peer_address().ok());
+        let kept = self.shared.addresses.get(&connection).copied();
+        let asked = || c?.peer_address();
         kept.or_else(asked)
             .map_or_else(address_that_is_gone, |address| address.to_string())
     }
@@ -369,7 +371,7 @@ impl<S: Socket> Transport<S> {
                 shared.by_http.refused += 1;
             }
         }
-        shared.answer(c, |replies| replies.message(message));
+        shared.answer(c, |replies, _| replies.message(message));
     }
 
     /// Answers with an identityReply.
@@ -381,13 +383,13 @@ impl<S: Socket> Transport<S> {
             shared.by_http.answered += 1;
             shared.by_http.identities += u64::from(count);
         }
-        shared.answer(c, |replies| replies.identities(first, count));
+        shared.answer(c, |replies, _| replies.identities(first, count));
     }
 
-    /// Answers requests that were decoded from `to` with the replies that `answer` writes. If the connection is closed,
-    /// one request is dropped instead.
+    /// Answers requests that were decoded from `to` with the replies that `answer` writes. It is told how many are owed:
+    /// so many are in the mailbox or wait for the disk. If the connection is closed, one request is dropped instead.
     #[inline(always)]
-    pub fn answer(&mut self, to: ConnectionId, answer: impl FnOnce(&mut Replies<'_>)) {
+    pub fn answer(&mut self, to: ConnectionId, answer: impl FnOnce(&mut Replies<'_>, usize)) {
         if let Some((c, shared)) = self.owed(to) {
             shared.answer(c, answer);
         }
@@ -501,6 +503,7 @@ impl<S: Socket> Transport<S> {
             // bug StaleToken instead: if !c.is_held() || BUG {
             if !c.is_held() {
                 self.connections.remove(id.slot());
+                self.shared.addresses.remove(&id);
             }
         }
         had_socket

@@ -13,7 +13,7 @@ use crate::{
 pub(super) enum Pulled {
     /// Some bytes, and the socket is now empty, except perhaps for its end.
     Part,
-    /// Some bytes, and there may be more.
+    /// There may be more. Some bytes came, or a signal came before them.
     Full,
     /// No bytes.
     Nothing,
@@ -34,28 +34,36 @@ pub(super) fn pull<S: Socket>(
         c.inflow = Inflow::Empty;
         return Pulled::Nothing;
     };
-    loop {
-        let space = decoder.space();
-        let wanted = space.len().min(most);
-        match socket.read(&mut space[..wanted]) {
-            Ok(0) => {
-                c.inflow = Inflow::Ended;
-                return Pulled::Nothing;
+    let space = decoder.space();
+    let wanted = space.len().min(most);
+    match socket.read(&mut space[..wanted]) {
+        Ok(bytes) if bytes > 0 => {
+            decoder.filled(bytes);
+            match bytes < wanted {
+                true => emptied(c),
+                false => filled(c),
             }
-            Ok(bytes) => {
-                decoder.filled(bytes);
-                return match bytes < wanted {
-                    true => emptied(c),
-                    false => filled(c),
-                };
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                c.inflow = Inflow::Empty;
-                return Pulled::Nothing;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Pulled::Failed(error),
         }
+        outcome => brought_nothing(c, outcome),
+    }
+}
+
+/// A read has brought no bytes.
+#[cold]
+#[inline(never)]
+fn brought_nothing<S>(c: &mut Connection<S>, outcome: io::Result<usize>) -> Pulled {
+    match outcome {
+        Ok(_) => {
+            c.inflow = Inflow::Ended;
+            Pulled::Nothing
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            c.inflow = Inflow::Empty;
+            Pulled::Nothing
+        }
+        // It is read again in its turn.
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => filled(c),
+        Err(error) => Pulled::Failed(error),
     }
 }
 
@@ -64,19 +72,17 @@ pub(super) fn pull<S: Socket>(
 #[inline(always)]
 pub(super) fn emptied<S>(c: &mut Connection<S>) -> Pulled {
     // bug EdgeLost: c.inflow = Inflow::Empty;
-    c.inflow = match c.inflow {
-        Inflow::Ending => Inflow::Ending,
-        Inflow::Empty | Inflow::More | Inflow::Ended => Inflow::Empty,
-    };
+    if c.inflow != Inflow::Ending {
+        c.inflow = Inflow::Empty;
+    }
     Pulled::Part
 }
 
 #[inline(always)]
 pub(super) fn filled<S>(c: &mut Connection<S>) -> Pulled {
-    c.inflow = match c.inflow {
-        Inflow::Ending => Inflow::Ending,
-        Inflow::Empty | Inflow::More | Inflow::Ended => Inflow::More,
-    };
+    if c.inflow != Inflow::Ending {
+        c.inflow = Inflow::More;
+    }
     Pulled::Full
 }
 

@@ -36,8 +36,8 @@ impl Shared {
         mailbox: &mut Mailbox,
     ) -> bool {
         let is_plain = readiness.is_readable() && !readiness.is_read_closed();
-        let has_room = self.in_flight < self.frames_max && self.line.is_empty();
-        if !is_plain || !c.is_at_rest() || !has_room {
+        let is_full = self.in_flight >= self.frames_max || !self.line.is_empty();
+        if !is_plain || is_full || !c.is_at_rest() {
             return false;
         }
         self.decoder.restore(&[]);
@@ -45,6 +45,15 @@ impl Shared {
         if let Pulled::Part = pulled
             && !c.codec.is_http()
         {
+            if self.decoder.take_lone_bare_identity_request() {
+                // Nearly every client waits for its answer before it asks again.
+                mailbox.dispatch_bare_requests(c.id, 1);
+                c.owed = 1;
+                self.in_flight += 1;
+                c.opening = Opening::Begun;
+                c.progress_at = now;
+                return true;
+            }
             let room = (self.frames_max - self.in_flight).min(FRAMES_PER_CONNECTION_MAX);
             let asked = take_framed_requests(c.id, &mut self.decoder, room, self.ahead, mailbox);
             c.owed = asked.requests as u32;

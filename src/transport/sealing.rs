@@ -174,7 +174,7 @@ impl Shared {
         self.decoder.restore(&[]);
         c.session = Some(Box::new(session.made_after(self.sealing.renewals)));
         self.set_grants(c, Grants::NONE);
-        c.keep_address();
+        self.keep_address(c);
         c.progress_at = now;
         self.sweep_wanted = true;
         self.count_pending(c);
@@ -342,7 +342,7 @@ impl Shared {
         match c.origin {
             Origin::Dialed(_) => settings.check_dialed(certificates).map(|()| c.grants),
             Origin::Accepted => {
-                let by_address = match c.address.as_deref() {
+                let by_address = match self.addresses.get(&c.id) {
                     Some(address) => self.trust.grants(address.ip()),
                     None => Grants::NONE,
                 };
@@ -435,22 +435,15 @@ impl Shared {
         }
     }
 
-    /// Seals what was appended for the connection, and writes as much as the kernel takes.
+    /// Seals what was appended for the connection, if it speaks TLS, and writes as much as the kernel takes.
     ///
     /// # Errors
     /// The connection is broken.
-    #[inline(always)]
-    pub(super) fn write_now<S: Socket>(&mut self, c: &mut Connection<S>) -> io::Result<Flushed> {
-        match c.session {
-            None => c.flush(),
-            Some(_) => self.seal_and_write(c),
-        }
-    }
-
     #[cold]
-    fn seal_and_write<S: Socket>(&mut self, c: &mut Connection<S>) -> io::Result<Flushed> {
+    pub(super) fn write_now<S: Socket>(&mut self, c: &mut Connection<S>) -> io::Result<Flushed> {
         c.seal(&mut self.pool, &mut self.sealing.room);
-        let flushed = c.flush();
+        let once = c.write_once();
+        let flushed = c.write_on(once);
         c.note_left();
         flushed
     }

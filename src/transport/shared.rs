@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
     sync::Arc,
 };
 
@@ -40,6 +41,9 @@ pub(super) struct Shared {
     pub(super) accepted_total: u64,
     /// The same as `accepted_open`, by codec and by what the connections may do.
     pub(super) open_by: [GrantCounts; Codec::NAMES.len()],
+    /// The addresses of peers, and of connections with TLS. They are kept because a socket forgets its own when it is
+    /// reset. Few connections need that, so it is not kept with them.
+    pub(super) addresses: BTreeMap<ConnectionId, SocketAddr>,
     /// Who holds the accepted connections.
     pub(super) holders: Holders,
     /// Who holds those of them that speak HTTP.
@@ -111,6 +115,7 @@ impl Shared {
             accepted_open: 0,
             accepted_total: 0,
             open_by: [GrantCounts::default(); _],
+            addresses: BTreeMap::new(),
             holders: Holders::default(),
             web_holders: Holders::default(),
             refused_for_address: 0,
@@ -162,24 +167,25 @@ impl Shared {
         }
     }
 
-    /// Answers requests of the connection with the replies that `answer` writes.
+    /// Answers requests of the connection with the replies that `answer` writes. It is told how many are owed.
     #[inline(always)]
     pub(super) fn answer<S: Socket>(
         &mut self,
         c: &mut Connection<S>,
-        answer: impl FnOnce(&mut Replies<'_>),
+        answer: impl FnOnce(&mut Replies<'_>, usize),
     ) {
         if c.state == ConnectionState::Closed {
             return self.settle(c, 1);
         }
+        let owed = c.owed as usize;
         let mut replies = c.replies(&mut self.pool);
-        answer(&mut replies);
+        answer(&mut replies, owed);
         let answers = replies.count();
         self.mark_dirty(c);
         c.owed -= answers;
         self.in_flight -= answers as usize;
-        if c.owed == 0 && c.gate != Gate::Open {
-            self.open_gate(c);
+        if c.gate != Gate::Open {
+            self.answered_at_gate(c);
         }
     }
 
@@ -190,9 +196,9 @@ impl Shared {
         self.in_flight -= answers as usize;
         if c.owed == 0 {
             self.reapable.push_back(c.id);
-            if c.gate != Gate::Open {
-                self.open_gate(c);
-            }
+        }
+        if c.gate != Gate::Open {
+            self.answered_at_gate(c);
         }
     }
 
@@ -202,8 +208,12 @@ impl Shared {
         self.settle(c, c.owed);
     }
 
+    /// The gate opens when everything is answered.
     #[cold]
-    fn open_gate<S: Socket>(&mut self, c: &mut Connection<S>) {
+    fn answered_at_gate<S: Socket>(&mut self, c: &mut Connection<S>) {
+        if c.owed > 0 {
+            return;
+        }
         match c.gate {
             Gate::Looks => self.looks_in_flight -= 1,
             Gate::Alone => self.frames_max -= 1,
@@ -287,7 +297,8 @@ impl Shared {
         }
         c.go_on_to(ConnectionState::Closed);
         // The slot is freed in its turn. What was counted is gone at once.
-        if let Some(buffers) = c.buffers.take() {
+        if let Some(mut buffers) = c.buffers.take() {
+            buffers.clear();
             self.pool.put(buffers);
         }
         self.pending_total -= c.counted as usize;
@@ -339,6 +350,13 @@ impl Shared {
             socket.discard();
         }
         self.close(c, reason);
+    }
+
+    /// Notes the address of the other side, for log lines that come when the socket has forgotten it.
+    pub(super) fn keep_address<S: Socket>(&mut self, c: &Connection<S>) {
+        if let Some(address) = c.peer_address() {
+            self.addresses.entry(c.id).or_insert(address);
+        }
     }
 
     /// The connection spoke like a peer, and the reserve is kept for peers.

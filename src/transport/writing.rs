@@ -7,7 +7,7 @@ use super::{
 use ipseity_core::{ids::ConnectionId, time::Instant};
 
 use crate::{
-    connection::{CloseReason, Connection, ConnectionState, Flushed, Inflow, Resume},
+    connection::{CloseReason, Connection, ConnectionState, Flushed, Inflow, Once, Resume},
     edge::Socket,
     limits::{
         ENDINGS_PER_TURN, FRAMES_PER_CONNECTION_MAX, FRAMES_SHARE_MIN, LOOKS_IN_FLIGHT_MAX,
@@ -172,16 +172,22 @@ impl<S: Socket> Transport<S> {
 impl Shared {
     fn flush<S: Socket>(&mut self, c: &mut Connection<S>, now: Instant, mailbox: &mut Mailbox) {
         c.dirty = false;
-        // One that is being dialed has something to write only if it speaks TLS.
-        if c.state == ConnectionState::Closed {
-            return;
-        }
-        match self.write_now(c) {
-            // Nearly every flush: nothing has waited, and nothing waits for it.
-            Ok(Flushed::All) if c.is_settled() => {
-                c.progress_at = now;
-                return c.release_buffers(&mut self.pool);
+        // Nearly every flush: nothing has waited, and nothing waits for it.
+        let outcome = if c.is_settled() {
+            match c.write_once() {
+                Once::All => {
+                    c.progress_at = now;
+                    return c.release_buffers(&mut self.pool);
+                }
+                once => c.write_on(once),
             }
+        } else if c.state == ConnectionState::Closed {
+            return;
+        } else {
+            // One that is being dialed has something to write only if it speaks TLS.
+            self.write_now(c)
+        };
+        match outcome {
             Ok(Flushed::All) => c.progress_at = now,
             Ok(Flushed::Part { progress }) => {
                 if progress {

@@ -44,6 +44,8 @@ struct Wire {
 #[derive(Clone, Debug)]
 enum Found {
     Bytes(&'static [u8]),
+    /// A signal, before anything else.
+    Signal,
     /// One more byte at every read.
     Endless,
     End,
@@ -67,6 +69,10 @@ impl Read for Fake {
                 }
                 buffer[..now.len()].copy_from_slice(now);
                 Ok(now.len())
+            }
+            Some(Found::Signal) => {
+                wire.reads.pop_front();
+                Err(ErrorKind::Interrupted.into())
             }
             Some(Found::Endless) => Ok(1),
             Some(Found::End) => Ok(0),
@@ -334,6 +340,19 @@ fn a_connection_that_cannot_be_written_is_closed() {
     scene.ready(&[Found::Bytes(&[0, 1, 1])]);
     scene.answer();
     assert!(!scene.is_open());
+}
+
+#[test]
+fn a_read_that_is_interrupted_is_made_again() {
+    let mut scene = Scene::new(None);
+    scene.ready(&[Found::Signal, Found::Bytes(&[0, 1, 1])]);
+    assert!(scene.is_told_to_read());
+    scene.on_ready();
+    scene.answer();
+    assert_eq!(scene.wire.borrow().written.len(), 15);
+    // It is at rest, and the poll is waited for.
+    assert_eq!(scene.take(), None);
+    assert!(scene.is_open());
 }
 
 #[test]

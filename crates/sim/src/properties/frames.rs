@@ -61,7 +61,7 @@ pub fn read(receiver: Receiver, pieces: &[&[u8]]) -> Outcome {
 
 /// The next message as a server takes it.
 fn next_quickly(decoder: &mut FrameDecoder) -> Result<Option<Message>, WireError> {
-    if decoder.take_bare_identity_requests(1) == 1 {
+    if decoder.take_lone_bare_identity_request() || decoder.take_bare_identity_requests(1) == 1 {
         return Ok(Some(Message::IdentityRequest { count: 1, after: 0 }));
     }
     let first = decoder.identity_requests().next();
