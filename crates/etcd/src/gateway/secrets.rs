@@ -2,17 +2,15 @@
 
 use std::{
     fmt,
-    fs::File,
-    io::{self, Read as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use ipseity_core::text::Plain;
-use ipseity_tls::{Credentials, Dialer, Hints, Roots, TlsError};
+use ipseity_tls::{Credentials, Dialer, Hints, Roots, TlsError, read_text};
 
-/// The longest file of a user. A name and a password have room in it several times.
-const USER_BYTES_MAX: u64 = 4096;
+/// The longest text of a user. A name and a password have room in it several times.
+const USER_BYTES_MAX: usize = 4096;
 
 /// The mode bits that let others than the owner and the group read a file, or others than the owner write it.
 const EXPOSING_BITS: u32 = 0o026;
@@ -45,10 +43,8 @@ pub enum SecretsError {
     Unused(&'static str),
     /// One of `--etcd-cert` and `--etcd-key` without the other.
     Half,
-    /// A file of certificates or keys.
-    Tls(TlsError),
-    /// The file of a user cannot be read.
-    User(PathBuf, io::Error),
+    /// A file cannot be read, or has not the certificates or the key that it should have.
+    File(TlsError),
     /// The file of a user does not have one line `USER:PASSWORD`.
     NoUser(PathBuf),
 }
@@ -93,12 +89,12 @@ impl Secrets {
         let ca = self.ca.as_ref().ok_or(SecretsError::NoCa)?;
         let own = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => {
-                Some(Credentials::read(certificate, key).map_err(SecretsError::Tls)?)
+                Some(Credentials::read(certificate, key).map_err(SecretsError::File)?)
             }
             (None, None) => None,
             _ => return Err(SecretsError::Half),
         };
-        let roots = Roots::read(ca).map_err(SecretsError::Tls)?;
+        let roots = Roots::read(ca).map_err(SecretsError::File)?;
         Ok(Dialer::hinting(roots, own, HINTS))
     }
 }
@@ -115,26 +111,18 @@ pub struct User {
 impl User {
     /// Reads a file with one line, `USER:PASSWORD`.
     pub fn read(file: &Path) -> Result<User, SecretsError> {
-        let mut text = String::new();
-        let read = File::open(file).and_then(|open| {
-            let is_file = open.metadata()?.is_file();
-            if !is_file {
-                return Err(io::Error::other("it is not a regular file"));
-            }
-            open.take(USER_BYTES_MAX + 1).read_to_string(&mut text)
-        });
-        match read {
-            Err(error) => Err(SecretsError::User(file.to_owned(), error)),
-            Ok(_) => User::parse(&text).ok_or_else(|| SecretsError::NoUser(file.to_owned())),
-        }
+        let text = read_text(file).map_err(SecretsError::File)?;
+        User::parse(&text).ok_or_else(|| SecretsError::NoUser(file.to_owned()))
     }
 
     fn parse(text: &str) -> Option<User> {
         let line = text.strip_suffix('\n').unwrap_or(text);
         let line = line.strip_suffix('\r').unwrap_or(line);
         let (name, password) = line.split_once(':')?;
-        let is_good = !name.is_empty() && !password.is_empty() && !line.contains(['\n', '\r']);
-        let fits = text.len() as u64 <= USER_BYTES_MAX;
+        // Bytes that are no UTF-8 have been read as U+FFFD, and would make another password.
+        let is_line = !line.contains(['\n', '\r', char::REPLACEMENT_CHARACTER]);
+        let is_good = !name.is_empty() && !password.is_empty() && is_line;
+        let fits = text.len() <= USER_BYTES_MAX;
         (is_good && fits).then(|| User {
             name: name.to_owned(),
             password: password.to_owned(),
@@ -152,14 +140,10 @@ impl fmt::Display for SecretsError {
                 write!(f, "{flag} is for TLS: write etcds:// in --store, or leave it out")
             }
             SecretsError::Half => f.write_str("--etcd-cert and --etcd-key go together: name both or none"),
-            SecretsError::Tls(error) => write!(f, "{error}"),
-            SecretsError::User(file, error) => {
-                let file = file.to_string_lossy();
-                write!(f, "{}: cannot be read: {error}", Plain(&file))
-            }
+            SecretsError::File(error) => write!(f, "{error}"),
             SecretsError::NoUser(file) => {
                 let file = file.to_string_lossy();
-                write!(f, "{}: must have one line, USER:PASSWORD", Plain(&file))
+                write!(f, "{}: must have one line, USER:PASSWORD, in UTF-8", Plain(&file))
             }
         }
     }
@@ -168,8 +152,7 @@ impl fmt::Display for SecretsError {
 impl std::error::Error for SecretsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            SecretsError::Tls(error) => Some(error),
-            SecretsError::User(_, error) => Some(error),
+            SecretsError::File(error) => Some(error),
             _ => None,
         }
     }
@@ -178,6 +161,7 @@ impl std::error::Error for SecretsError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
     use std::fs::Permissions;
 
     fn write(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
@@ -193,6 +177,7 @@ mod tests {
             ("ann:secret\n", Some(("ann", "secret"))),
             ("ann:se:cr et", Some(("ann", "se:cr et"))),
             ("ann:secret\r\n", Some(("ann", "secret"))),
+            ("\u{feff}ann:secret\n", Some(("ann", "secret"))),
             ("ann:\n", None),
             (":secret\n", None),
             ("ann\n", None),
@@ -209,7 +194,7 @@ mod tests {
                 }
                 None => {
                     let error = user.err().unwrap().to_string();
-                    assert!(error.ends_with("must have one line, USER:PASSWORD"));
+                    assert!(error.ends_with("must have one line, USER:PASSWORD, in UTF-8"));
                     assert!(!error.contains("secret"), "{error}");
                 }
             }
@@ -217,7 +202,24 @@ mod tests {
         let error = User::read(&folder.path().join("none")).err().unwrap();
         assert!(error.to_string().contains("cannot be read"), "{error}");
         let error = User::read(folder.path()).err().unwrap();
-        assert!(error.to_string().contains("not a regular file"), "{error}");
+        assert!(error.to_string().contains("only regular files"), "{error}");
+        // A password of other bytes would be another one.
+        let file = folder.path().join("bytes");
+        std::fs::write(&file, b"ann:se\xffcret").unwrap();
+        let error = User::read(&file).err().unwrap().to_string();
+        assert!(error.ends_with("in UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn nobody_waits_for_who_writes_into_a_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let error = User::read(&pipe).err().unwrap().to_string();
+        assert!(
+            error.contains("is a pipe, and only regular files are read"),
+            "{error}"
+        );
     }
 
     #[test]
