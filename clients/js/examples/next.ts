@@ -1,4 +1,4 @@
-/** Takes one identity and writes it in all its forms. Give it the servers: `node next.js 127.0.0.1:3264`. */
+/** Takes one identity and writes it in all its forms. Give it the servers: `node dist/examples/next.js 127.0.0.1:3264`. */
 
 import { Client, formatIdentity, pidOf, sequenceOf } from 'ipseity';
 
