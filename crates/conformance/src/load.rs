@@ -1,6 +1,6 @@
 //! Load before three real servers, with TLS and without, which are killed, frozen and cut off, one after the other and always
-//! the one that is in use; or which flap, all of them. Nothing may come twice, what each worker gets increases, no call hangs, and after each fault every worker
-//! gets on.
+//! the one that is in use; or which flap, all of them. Nothing may come twice, what each worker gets increases, no call hangs,
+//! and after each fault every worker gets on.
 
 use std::{
     fmt, fs, io,
