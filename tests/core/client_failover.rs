@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeSet,
+    net::TcpListener,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ipseity_client::{Client, ClientError, ClientOptions, FailureCause, First, Hooks, Identity};
@@ -15,6 +16,8 @@ use ipseity_core::words::ErrorCode;
 use ipseity_harness::{
     fake::{Fake, Step},
     nobody::Nobody,
+    pki::Pki,
+    silent::Silent,
 };
 
 /// A server that is silent costs each of these tests this long.
@@ -240,5 +243,31 @@ fn the_wrong_cluster_is_an_error_of_its_own() {
             ..
         }) => assert_eq!(expected.as_str(), "other"),
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_client_that_is_closed_does_not_wait_for_a_connection() {
+    let unreachable = Silent::new();
+    // Nobody answers its handshake.
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    for server in [
+        unreachable.socket_address().to_string(),
+        format!("tls://{}", deaf.local_addr().unwrap()),
+    ] {
+        let options = ClientOptions {
+            connect_timeout: LONG,
+            ..options()
+        };
+        let client = Client::with_options([&server], options).unwrap();
+        let client = client.tls(Pki::new("a CA").dialer(None));
+        let began = Instant::now();
+        thread::scope(|scope| {
+            let call = scope.spawn(|| client.next());
+            thread::sleep(SOON);
+            client.close();
+            assert!(matches!(call.join().unwrap(), Err(ClientError::Closed)));
+        });
+        assert!(began.elapsed() < LONG / 2, "{server}");
     }
 }

@@ -4,7 +4,9 @@ use std::{
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError},
     },
+    thread,
     time::Duration,
 };
 
@@ -24,7 +26,7 @@ use crate::{
     connection::Connection,
     error::FailureCause,
     judge::{Trouble, disowns, goes_on_after, hello, refusal, wrong_kind},
-    limits::{CLIENT_BLOCK_COUNT, CLIENT_IN_FLIGHT_MAX, TIMEOUT_MIN},
+    limits::{CLIENT_BLOCK_COUNT, CLIENT_IN_FLIGHT_MAX, CLOSE_NOTICED, TIMEOUT_MIN},
     setup::{Failures, Setup},
     stream::Cutter,
     turn::Turns,
@@ -410,9 +412,35 @@ impl Client {
 
     fn open(&self, place: usize, deadline: Deadline) -> Result<Connection, FailureCause> {
         let server = &self.setup.servers[place];
-        let connection = Connection::open(&self.setup, server, deadline)?;
+        let connection = self.open_unless_closed(server, deadline)?;
         self.watch.connected(server);
         Ok(connection)
+    }
+
+    /// Connects on a thread of its own, because nothing can end a lookup, an attempt to connect or a handshake from outside:
+    /// when the client is closed, nobody waits for that thread any more, and it ends with the time to connect.
+    fn open_unless_closed(
+        &self,
+        server: &ServerAddress,
+        deadline: Deadline,
+    ) -> Result<Connection, FailureCause> {
+        let (sender, outcome) = mpsc::channel();
+        let open = {
+            let (setup, server) = (self.setup.clone(), server.clone());
+            // If nobody waits for it any more, the connection is closed here.
+            move || drop(sender.send(Connection::open(&setup, &server, deadline)))
+        };
+        let thread = thread::Builder::new().name("ipseity-connect".to_owned());
+        if thread.spawn(open).is_err() {
+            return Connection::open(&self.setup, server, deadline);
+        }
+        loop {
+            match outcome.recv_timeout(CLOSE_NOTICED) {
+                Ok(opened) => return opened,
+                Err(RecvTimeoutError::Timeout) if !self.closed.is_closed() => {}
+                Err(_) => return Err(FailureCause::Closed { bytes: 0 }),
+            }
+        }
     }
 
     fn answered(&self, place: usize, line: &mut Line, connection: Connection) {

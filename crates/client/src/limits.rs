@@ -34,6 +34,9 @@ pub const ATTEMPT_DELAY_MIN: Duration = Duration::from_millis(10);
 /// caller's thread, with a share of the time that is left.
 pub const ATTEMPT_THREADS_MAX: usize = 64;
 
+/// How soon a call that is connecting notices that its client was closed. It looks so often only while it is connecting.
+pub const CLOSE_NOTICED: Duration = Duration::from_millis(50);
+
 /// How long a server that has failed once is avoided. It is as long as the usual time of a reply, so that a call that failed
 /// over does not come back to a frozen server at once.
 pub const AVOIDED_FIRST: Duration = Duration::from_secs(1);

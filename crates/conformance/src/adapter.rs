@@ -11,9 +11,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// How long an adapter may take for a command that has no time of its own. A machine may be busy, and a virtual machine
-/// of a language takes a second to start.
+/// How long an adapter may take for a command that has no time of its own. A machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long it may take until it answers the first command. A virtual machine of a language needs half a second of the
+/// processor for that, and several start at once: on a machine with a long queue that has taken more than a minute.
+const START_PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long an adapter may take to end after the end of its input.
 const END_PATIENCE: Duration = Duration::from_secs(10);
@@ -45,10 +48,10 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Starts the adapter that this program is.
+    /// Starts the adapter that this program is, and waits until it answers.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// It cannot be started, or does not answer.
     pub fn start(mut program: Command) -> Result<Adapter, String> {
         let mut child = program
             .stdin(Stdio::piped())
@@ -79,7 +82,7 @@ impl Adapter {
                 }
             }
         });
-        Ok(Adapter {
+        let mut adapter = Adapter {
             input: child.stdin.take(),
             child,
             lines,
@@ -87,7 +90,10 @@ impl Adapter {
             early: BTreeMap::new(),
             next_id: 1,
             is_stuck: false,
-        })
+        };
+        // Any command will do: the time of its start is not that of the first call.
+        adapter.ask(json!({"do": "code", "code": 36}), START_PATIENCE)?;
+        Ok(adapter)
     }
 
     /// Gives a command, and waits for its answer.

@@ -14,8 +14,9 @@ pub struct Certificates {
     servers: BTreeMap<&'static str, Arc<ServerConfig>>,
     /// What an adapter is told: the CA, and a certificate of a client.
     files: Value,
-    // Their files go when they are dropped.
-    _pkis: [Pki; 2],
+    good: Pki,
+    // Its files go when it is dropped.
+    _other: Pki,
 }
 
 impl Certificates {
@@ -27,6 +28,15 @@ impl Certificates {
         good.issue("expired", HOSTS, Life::Expired);
         good.issue("not-yet", HOSTS, Life::NotYet);
         good.issue("wrong-name", &["other.example"], Life::Now);
+        good.issue("only-address", &["127.0.0.1"], Life::Now);
+        good.issue("only-name", &["localhost"], Life::Now);
+        good.issue("other-address", &["127.0.0.2", "localhost"], Life::Now);
+        good.issue("all-names", &["*.kit.test"], Life::Now);
+        good.issue(
+            "deep-names",
+            &["*.test", "kit.test", "*.ids.kit.test"],
+            Life::Now,
+        );
         good.issue("client", &["client.example"], Life::Now);
         other.issue("unknown", HOSTS, Life::Now);
         let directory = |pki: &Pki| {
@@ -40,6 +50,11 @@ impl Certificates {
             ("expired", server("expired", false)),
             ("not-yet", server("not-yet", false)),
             ("wrong-name", server("wrong-name", false)),
+            ("only-address", server("only-address", false)),
+            ("only-name", server("only-name", false)),
+            ("other-address", server("other-address", false)),
+            ("all-names", server("all-names", false)),
+            ("deep-names", server("deep-names", false)),
             (
                 "unknown-ca",
                 server_of(&directory(&other), "unknown", false),
@@ -53,13 +68,19 @@ impl Certificates {
         Certificates {
             servers,
             files,
-            _pkis: [good, other],
+            good,
+            _other: other,
         }
     }
 
     /// What a server with this kind of certificate needs.
     pub fn server(&self, kind: &str) -> Option<Arc<ServerConfig>> {
         self.servers.get(kind).cloned()
+    }
+
+    /// The files of a good certificate of a server, and of its key.
+    pub fn server_files(&self) -> (String, String) {
+        (self.good.file("good.pem"), self.good.file("good.key"))
     }
 
     /// The files that a client is told: only the CA, or a certificate of its own too.

@@ -1,6 +1,6 @@
-//! Load before three real servers, which are killed, frozen and cut off, one after the other and always the one that is
-//! in use. Nothing may come twice, what each worker gets increases, no call hangs, and after each fault every worker
-//! gets on.
+//! Load before three real servers, with TLS and without, which are killed, frozen and cut off, one after the other and always
+//! the one that is in use; or which flap, all of them. Nothing may come twice, what each worker gets increases, no call hangs,
+//! and after each fault every worker gets on.
 
 use std::{
     fmt, fs, io,
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::{
     adapter::{Adapter, Answer, PATIENCE},
+    certificates::Certificates,
     clients::Client,
     perform::Outcome,
     proxy::{Mode, Proxy},
@@ -22,6 +23,15 @@ use crate::{
 
 /// How many workers share one client or source.
 const WORKERS: usize = 8;
+
+/// And before servers that flap. There are so many that some of them are in each step of a call when a connection breaks.
+const FLAP_WORKERS: usize = 50;
+
+/// How long a server that flaps is there, and how long it is not.
+const FLAP: Duration = Duration::from_millis(50);
+
+/// How often each server flaps at least.
+const FLAPS_MIN: usize = 20;
 
 /// How long a fault lasts: longer than a reply may take, so that it is one.
 const FAULT: Duration = Duration::from_millis(700);
@@ -42,11 +52,15 @@ pub enum Kind {
     Client,
     /// A source.
     Source,
+    /// A client that speaks TLS.
+    Tls,
+    /// A client of servers that all break every connection again and again.
+    Flap,
 }
 
 impl Kind {
-    /// Both.
-    pub const ALL: [Kind; 2] = [Kind::Client, Kind::Source];
+    /// All of them.
+    pub const ALL: [Kind; 4] = [Kind::Client, Kind::Source, Kind::Tls, Kind::Flap];
 
     /// Its row in the table.
     pub fn row(self) -> String {
@@ -56,8 +70,25 @@ impl Kind {
     /// How many calls a worker makes in a row. A source is so fast that it would fill the disk.
     fn portion(self) -> u32 {
         match self {
-            Kind::Client => 50,
             Kind::Source => 500,
+            Kind::Client | Kind::Tls => 50,
+            // Nearly all that it gets is an error, and comes at once.
+            Kind::Flap => 1,
+        }
+    }
+
+    /// What is opened.
+    fn opens(self) -> &'static str {
+        match self {
+            Kind::Source => "source",
+            Kind::Client | Kind::Tls | Kind::Flap => "client",
+        }
+    }
+
+    fn workers(self) -> usize {
+        match self {
+            Kind::Flap => FLAP_WORKERS,
+            Kind::Client | Kind::Source | Kind::Tls => WORKERS,
         }
     }
 }
@@ -67,6 +98,8 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Kind::Client => "client",
             Kind::Source => "source",
+            Kind::Tls => "tls",
+            Kind::Flap => "flap",
         })
     }
 }
@@ -102,14 +135,28 @@ pub struct Times {
 }
 
 /// Puts one client under load, and says what it did if it did well.
-pub fn run(client: &Client, kind: Kind, times: Times) -> (Outcome, String) {
-    match Load::begin(client, kind, times.patience).and_then(|load| load.run(times.time)) {
+pub fn run(
+    client: &Client,
+    kind: Kind,
+    certificates: &Certificates,
+    times: Times,
+) -> (Outcome, String) {
+    let begun = Load::begin(client, kind, certificates, times.patience);
+    match begun.and_then(|load| load.run(times.time)) {
         Ok(summary) => (Outcome::Passed, summary),
-        Err(reason) => (Outcome::Failed(reason), String::new()),
+        Err(outcome) => (outcome, String::new()),
+    }
+}
+
+/// The reason why a load has failed.
+impl From<String> for Outcome {
+    fn from(reason: String) -> Outcome {
+        Outcome::Failed(reason)
     }
 }
 
 struct Load {
+    kind: Kind,
     adapter: Adapter,
     servers: Vec<Server>,
     proxies: Vec<Proxy>,
@@ -119,60 +166,88 @@ struct Load {
 }
 
 impl Load {
-    fn begin(client: &Client, kind: Kind, patience: Duration) -> Result<Load, String> {
-        let servers = Server::cluster(3, &[]);
+    fn begin(
+        client: &Client,
+        kind: Kind,
+        certificates: &Certificates,
+        patience: Duration,
+    ) -> Result<Load, Outcome> {
+        let mut options = json!({
+            "cluster": "ipseity",
+            "reply_timeout_ms": REPLY_TIMEOUT.as_millis() as u64,
+            "call_timeout_ms": CALL_TIMEOUT.as_millis() as u64,
+        });
+        let (scheme, servers) = match kind {
+            Kind::Client | Kind::Source | Kind::Flap => ("", Server::cluster(3, &[])),
+            Kind::Tls => {
+                options["tls"] = certificates.files(false);
+                let (cert, key) = certificates.server_files();
+                let tls = ["--tls-cert", &cert, "--tls-key", &key];
+                // They are no peers: what is tried is between them and the client.
+                let start = |pid| Server::start(&[&["--pid", pid], tls.as_slice()].concat());
+                ("tls://", ["1", "2", "3"].map(start).into())
+            }
+        };
         let proxies: Vec<Proxy> = servers
             .iter()
             .map(|server| Proxy::before(server.socket_address()))
             .collect();
         let addresses: Vec<String> = proxies
             .iter()
-            .map(|proxy| proxy.address().to_string())
+            .map(|proxy| format!("{scheme}{}", proxy.address()))
             .collect();
         let folder = TempDir::new().map_err(|error| error.to_string())?;
         let mut load = Load {
             adapter: Adapter::start(client.command(&client.run))?,
+            kind,
             servers,
             proxies,
             handle: String::new(),
             patience,
             folder,
         };
-        let options = json!({
-            "cluster": "ipseity",
-            "reply_timeout_ms": REPLY_TIMEOUT.as_millis() as u64,
-            "call_timeout_ms": CALL_TIMEOUT.as_millis() as u64,
-        });
-        let open = json!({"do": "open", "kind": kind.to_string(), "servers": addresses, "options": options});
+        let open =
+            json!({"do": "open", "kind": kind.opens(), "servers": addresses, "options": options});
         let opened = load.ask(open)?;
         load.handle = opened["handle"]
             .as_str()
-            .ok_or("open gave no handle")?
+            .ok_or("open gave no handle".to_owned())?
             .to_owned();
         let path = load.folder.path().join("ids");
         load.ask(json!({
             "do": "load",
             "of": load.handle,
-            "workers": WORKERS,
+            "workers": kind.workers(),
             "path": path,
             "portion": kind.portion(),
         }))?;
         Ok(load)
     }
 
-    fn ask(&mut self, command: Value) -> Result<Value, String> {
+    fn ask(&mut self, command: Value) -> Result<Value, Outcome> {
         let what = command["do"].to_string();
         match self.adapter.ask(command, PATIENCE)? {
             Answer::Ok(done) => Ok(done),
-            other => Err(format!("{what}: {other:?}")),
+            Answer::Unsupported(why) => Err(Outcome::Unsupported(why)),
+            error @ Answer::Error(_) => Err(format!("{what}: {error:?}").into()),
         }
     }
 
-    fn run(mut self, time: Duration) -> Result<String, String> {
+    fn run(mut self, time: Duration) -> Result<String, Outcome> {
         let began = Instant::now();
         self.wait_for_all("at the beginning")?;
         let mut faults = 0;
-        while faults < FAULTS_MIN || began.elapsed() < time {
+        if self.kind == Kind::Flap {
+            while faults < FLAPS_MIN || began.elapsed() < time {
+                for mode in [Mode::Break, Mode::Pass] {
+                    self.proxies.iter().for_each(|proxy| proxy.set(mode));
+                    thread::sleep(FLAP);
+                }
+                faults += 1;
+            }
+            self.wait_for_all("after the last flap")?;
+        }
+        while self.kind != Kind::Flap && (faults < FAULTS_MIN || began.elapsed() < time) {
             let fault = FAULTS[faults % FAULTS.len()];
             thread::sleep(CALM);
             self.strike(fault)?;
@@ -184,24 +259,28 @@ impl Load {
         let counters = self.ask(json!({"do": "counters", "of": handle}))?;
         self.ask(json!({"do": "close", "of": handle}))?;
         let Load {
-            adapter, folder, ..
+            adapter,
+            folder,
+            kind,
+            ..
         } = self;
         adapter.end()?;
-        let count = check(folder.path())?;
+        let count = check(folder.path(), kind.workers())?;
         for (what, told) in [("unload", &done), ("counters", &counters)] {
             if told["identities"] != json!(count) {
-                return Err(format!(
-                    "the files have {count} identities, and {what} says {told}"
-                ));
+                return Err(
+                    format!("the files have {count} identities, and {what} says {told}").into(),
+                );
             }
         }
         let errors = done["errors"].as_object().cloned().unwrap_or_default();
         if errors.keys().any(|class| class != "unavailable") {
-            return Err(format!("there were errors other than unavailable: {done}"));
+            return Err(format!("there were errors other than unavailable: {done}").into());
         }
-        let longest = Duration::from_millis(done["longest_ms"].as_u64().ok_or("no longest_ms")?);
+        let longest = done["longest_ms"].as_u64();
+        let longest = Duration::from_millis(longest.ok_or("no longest_ms".to_owned())?);
         if longest > CALL_TIMEOUT + MARGIN {
-            return Err(format!("a call took {longest:?}: {done}"));
+            return Err(format!("a call took {longest:?}: {done}").into());
         }
         let unavailable = errors.get("unavailable").cloned().unwrap_or(json!(0));
         Ok(format!(
@@ -246,10 +325,11 @@ impl Load {
             let file = path(self.folder.path(), worker);
             fs::metadata(file).map_or(0, |data| data.len())
         };
-        let before: Vec<u64> = (0..WORKERS).map(size).collect();
+        let workers = self.kind.workers();
+        let before: Vec<u64> = (0..workers).map(size).collect();
         let until = Instant::now() + self.patience;
         loop {
-            let stuck: Vec<usize> = (0..WORKERS)
+            let stuck: Vec<usize> = (0..workers)
                 .filter(|worker| size(*worker) <= before[*worker])
                 .collect();
             if stuck.is_empty() {
@@ -270,9 +350,9 @@ fn path(folder: &Path, worker: usize) -> PathBuf {
 }
 
 /// Checks the files of all workers, and returns how many identities there are.
-fn check(folder: &Path) -> Result<usize, String> {
+fn check(folder: &Path, workers: usize) -> Result<usize, String> {
     let mut all = Vec::new();
-    for worker in 0..WORKERS {
+    for worker in 0..workers {
         let text = fs::read_to_string(path(folder, worker))
             .map_err(|error: io::Error| error.to_string())?;
         let before = all.len();

@@ -90,7 +90,7 @@ impl Names {
 
 /// The name with this number. Nobody can own one below `.test` (RFC 2606).
 fn name(number: usize) -> String {
-    format!("kit-{number}.test")
+    format!("ids-{number}.kit.test")
 }
 
 fn within(way: &[&str], file: &PathBuf) -> Command {

@@ -131,10 +131,10 @@ pub fn run(plan: &Plan) -> Table {
                 .iter()
                 .flat_map(|client| plan.loads.iter().map(move |kind| (client, kind)))
             {
-                let board = &board;
+                let (board, certificates) = (&board, &props.certificates);
                 scope.spawn(move || {
                     let began = Instant::now();
-                    let run = || load::run(client, *kind, plan.load_times);
+                    let run = || load::run(client, *kind, certificates, plan.load_times);
                     let (outcome, note) = catch_unwind(AssertUnwindSafe(run))
                         .unwrap_or_else(|panic| (Outcome::Failed(text_of(&panic)), String::new()));
                     let took = began.elapsed();

@@ -335,7 +335,8 @@ impl Client {
             .min(self.options.connect);
         let addresses = (server.host.as_str(), server.port).to_socket_addrs();
         let addresses = addresses.map_err(|error| elsewhere(error.to_string()))?;
-        let stream = race(&addresses.collect::<Vec<_>>(), left).map_err(elsewhere)?;
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        let stream = race(&addresses, left, || self.is_closed()).map_err(elsewhere)?;
         let _ = stream.set_nodelay(true);
         self.counters.connects.fetch_add(1, Relaxed);
         let link = Link::new(stream, &self.options.cluster, self.says_hello);
@@ -461,7 +462,11 @@ impl Client {
 }
 
 /// Connects to the first of the addresses that accepts. Attempts begin one after the other and go on side by side.
-fn race(addresses: &[SocketAddr], time: Duration) -> Result<TcpStream, String> {
+fn race(
+    addresses: &[SocketAddr],
+    time: Duration,
+    is_closed: impl Fn() -> bool,
+) -> Result<TcpStream, String> {
     let end = Instant::now() + time;
     let left = || end.saturating_duration_since(Instant::now());
     let count = if has("tries-first-address") {
@@ -492,7 +497,8 @@ fn race(addresses: &[SocketAddr], time: Duration) -> Result<TcpStream, String> {
         let until = Instant::now() + wait;
         // The last one is waited for until all have failed.
         while failed <= place {
-            match results.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            let wait = until.saturating_duration_since(Instant::now());
+            match results.recv_timeout(wait.min(TICK)) {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => {
                     cause = error;
@@ -501,10 +507,11 @@ fn race(addresses: &[SocketAddr], time: Duration) -> Result<TcpStream, String> {
                         break;
                     }
                 }
+                Err(_) if wait > TICK && !is_closed() => {}
                 Err(_) => break,
             }
         }
-        if left().is_zero() {
+        if left().is_zero() || is_closed() {
             break;
         }
     }
