@@ -434,13 +434,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "01a6 06",
+            "01c7 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 422,
+                length: 455,
             },
             2,
-            "frame length 422: statusReply needs 423 to 65535",
+            "frame length 455: statusReply needs 456 to 65535",
         ),
         malformed(
             Receiver::Client,
