@@ -29,6 +29,9 @@ pub(super) struct Disk {
     times: WriteTimes,
     /// When it was asked for the last confirmation that the server has its pid; `None` if there is nothing to confirm.
     confirmed_at: Option<Instant>,
+    /// How long the last confirmation took.
+    answered: Duration,
+    leases_lost: u64,
 }
 
 /// Where the writes go. Each write is answered once, and in order, whichever it is.
@@ -74,6 +77,8 @@ impl Disk {
             longest: Duration::ZERO,
             times: WriteTimes::new(&WRITE_TIMES_US),
             confirmed_at: None,
+            answered: Duration::ZERO,
+            leases_lost: 0,
         }
     }
 
@@ -104,9 +109,11 @@ impl Disk {
         }
     }
 
-    /// Notes that it was confirmed that the server has its pid, as was asked at this moment.
-    pub(super) fn confirmed(&mut self, at: Instant) {
+    /// Notes that it was confirmed that the server has its pid, as was asked at this moment, and how long that took.
+    pub(super) fn confirmed(&mut self, at: Instant, took: Duration, is_new_lease: bool) {
         self.confirmed_at = Some(at);
+        self.answered = took;
+        self.leases_lost += u64::from(is_new_lease);
     }
 
     /// What keeps the state. The caller fills in whether it answers.
@@ -120,6 +127,12 @@ impl Disk {
             confirmed_us: self
                 .confirmed_at
                 .map_or(0, |at| micros(now.since(at)).max(1)),
+            target: match &self.door {
+                Door::Pid(threads) => threads.target.clone(),
+                Door::Nothing(_) | Door::Directory(_) => String::new(),
+            },
+            answered_us: micros(self.answered),
+            leases_lost: self.leases_lost,
             ..StoreStatus::default()
         }
     }

@@ -96,7 +96,13 @@ pub(crate) enum Done {
     /// The files of TLS were read again.
     TlsRead(Box<TlsRead>),
     /// etcd has confirmed the lease.
-    Leased(Confirmed),
+    Leased {
+        confirmed: Confirmed,
+        /// How long that took.
+        took: Duration,
+        /// The lease had ended, and is a new one.
+        is_new: bool,
+    },
     /// The pid is lost.
     Fenced,
     /// Those who own the other pids have changed.
@@ -193,8 +199,12 @@ impl Os {
                     self.resolved.insert(name, outcome);
                     mailbox.dispatch(Entry::Resolved(name));
                 }
-                Done::Leased(Confirmed { at, until }) => {
-                    self.disk.confirmed(at);
+                Done::Leased {
+                    confirmed: Confirmed { at, until },
+                    took,
+                    is_new,
+                } => {
+                    self.disk.confirmed(at, took, is_new);
                     mailbox.dispatch(Entry::Event(Event::Leased { until }));
                 }
                 Done::Fenced => mailbox.dispatch(Entry::Event(Event::Fenced)),

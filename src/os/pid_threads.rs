@@ -29,6 +29,8 @@ use crate::{
 /// What the loop holds of the two threads.
 #[derive(Debug)]
 pub(super) struct PidThreads {
+    /// Where etcd is, for people.
+    pub(super) target: String,
     pub(super) writes: mpsc::Sender<Write>,
     /// The thread of the lease ends when this is dropped.
     _running: mpsc::Sender<()>,
@@ -36,7 +38,11 @@ pub(super) struct PidThreads {
 
 /// Starts both threads.
 pub(super) fn begin(store: PidStore, clock: Clock, reporter: &Reporter) -> io::Result<PidThreads> {
-    let PidStore { writer, keeper } = store;
+    let PidStore {
+        target,
+        writer,
+        keeper,
+    } = store;
     let (writes, inbox) = mpsc::channel();
     let (running, ended) = mpsc::channel();
     let told = Arc::new(AtomicBool::new(false));
@@ -58,6 +64,7 @@ pub(super) fn begin(store: PidStore, clock: Clock, reporter: &Reporter) -> io::R
     thread("ipseity-store").spawn(move || writing.run(&inbox))?;
     thread("ipseity-lease").spawn(move || keeping.run(&ended))?;
     Ok(PidThreads {
+        target,
         writes,
         _running: running,
     })
@@ -174,7 +181,11 @@ impl Keeping {
                 "the lease of pid {pid} had ended, and nobody has taken the pid meanwhile: it has a new one"
             );
         }
-        self.reporter.report(Done::Leased(confirmed));
+        self.reporter.report(Done::Leased {
+            confirmed,
+            took: self.clock.now().since(confirmed.at),
+            is_new,
+        });
     }
 
     fn unknown(&mut self, error: &CallError) {

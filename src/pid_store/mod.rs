@@ -94,6 +94,8 @@ pub struct Confirmed {
 /// What keeps a pid.
 #[derive(Debug)]
 pub struct PidStore {
+    /// Where it is, for people.
+    pub target: String,
     /// It raises the ceiling and stops.
     pub writer: Writer,
     /// It keeps the lease.
@@ -160,6 +162,7 @@ pub fn claim(
         owners: owners.unwrap_or_default(),
         confirmed,
         store: PidStore {
+            target: place.target.to_string(),
             writer: Writer {
                 link,
                 tenure: shared.clone(),

@@ -91,6 +91,8 @@ impl<E: Edge> Server<E> {
             objection: self.actor.is_objected().then(|| self.objection_status()),
             store: StoreStatus {
                 state: self.actor.store_state(),
+                doubts: self.actor.doubts(),
+                fenced: self.actor.is_fenced(),
                 ..self.edge.store()
             },
             spin: self.spin.status(),

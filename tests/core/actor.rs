@@ -475,7 +475,7 @@ fn replies_of_one_connection_keep_their_order_while_others_go_on() {
             identities(ALICE, 1, 11),
             Effect::ReplyStatus { to: ALICE },
             bad_count(ALICE),
-            synced(ALICE, 10),
+            synced(ALICE, 3),
             error(
                 ALICE,
                 ErrorCode::BadLength,

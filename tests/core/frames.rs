@@ -607,6 +607,11 @@ fn any_status() -> impl Strategy<Value = Status> {
                     kind: StoreKind::ALL[n1 as usize % StoreKind::ALL.len()],
                     state: StoreState::ALL[n2 as usize % StoreState::ALL.len()],
                     confirmed_us: n3,
+                    target: format!("etcd://a{n4}:2379/ipseity"),
+                    answered_us: n5,
+                    doubts: n1,
+                    leases_lost: n2,
+                    fenced: n3 % 2 == 1,
                 },
                 spin: SpinStatus {
                     spins,

@@ -20,7 +20,7 @@ pub(crate) const fn length_bounds(kind: Kind) -> (u16, u16) {
     /// is longer, and one that is too short for its fields does not decode.
     const SYNC_LEAST: u16 = 1 + 2;
     /// All texts and lists are empty, except for the cluster's name, which has one byte.
-    const STATUS_LEAST: u16 = 447;
+    const STATUS_LEAST: u16 = 480;
     match kind {
         Kind::IdentityRequest => (1, 13),
         Kind::IdentityReply => (13, 13),

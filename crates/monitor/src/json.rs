@@ -58,7 +58,7 @@ struct StatusJson<'a> {
     bounds: BoundsJson,
     tls: &'a TlsStatus,
     vitals: VitalsJson<'a>,
-    store: StoreJson,
+    store: StoreJson<'a>,
     spin: &'a SpinStatus,
 }
 
@@ -175,19 +175,30 @@ impl StorageJson {
 }
 
 #[derive(Serialize)]
-struct StoreJson {
+struct StoreJson<'a> {
     kind: &'static str,
     state: &'static str,
     /// Null if there is nothing to confirm.
     confirmed_ago_us: Option<u64>,
+    /// Null if there is nothing to confirm.
+    target: Option<&'a str>,
+    answered_us: u64,
+    doubts: u64,
+    leases_lost: u64,
+    fenced: bool,
 }
 
-impl StoreJson {
-    fn of(store: &StoreStatus) -> StoreJson {
+impl StoreJson<'_> {
+    fn of(store: &StoreStatus) -> StoreJson<'_> {
         StoreJson {
             kind: store.kind.name(),
             state: store.state.name(),
             confirmed_ago_us: Some(store.confirmed_us).filter(|us| *us > 0),
+            target: Some(store.target.as_str()).filter(|target| !target.is_empty()),
+            answered_us: store.answered_us,
+            doubts: store.doubts,
+            leases_lost: store.leases_lost,
+            fenced: store.fenced,
         }
     }
 }
@@ -360,7 +371,8 @@ mod tests {
                 r#""identities":"900","connections":{"none":0,"take":0,"look":1,"sync":0,"operate":1}}},"#,
                 r#""demand_per_second":"400","write_times":{"buckets_us":[[1000,7],[2500,1]],"#,
                 r#""above":0,"sum_us":4100},"writes_failed":1},"#,
-                r#""store":{"kind":"etcd","state":"ready","confirmed_ago_us":20000000},"#,
+                r#""store":{"kind":"etcd","state":"ready","confirmed_ago_us":20000000,"#,
+                r#""target":"etcd://a:2379/ipseity","answered_us":3000,"doubts":2,"leases_lost":1,"fenced":false},"#,
                 r#""spin":{"spins":21,"met":13,"took_us":250}}"#,
             )
         );

@@ -147,6 +147,10 @@ fn store(status: &Status, out: &mut Vec<u8>) {
     // A directory has nothing to confirm.
     if store.confirmed_us > 0 {
         single(names::STORE_CONFIRMED, Seconds(store.confirmed_us), out);
+        single(names::STORE_ANSWERED, Seconds(store.answered_us), out);
+        single(names::STORE_DOUBTS, store.doubts, out);
+        single(names::STORE_LEASES_LOST, store.leases_lost, out);
+        single(names::STORE_FENCED, u8::from(store.fenced), out);
     }
 }
 

@@ -96,6 +96,10 @@ metrics! {
     STORE: Gauge "ipseity_store" ["kind"] "1 for what keeps the state: a directory, etcd, or none.";
     STORE_STATE: Gauge "ipseity_store_state" ["state"] "1 for how that answers: ready; in doubt, so that requests wait; or away, so that they are refused.";
     STORE_CONFIRMED: Gauge "ipseity_store_confirmed_age_seconds" [] "How long ago etcd confirmed last that this server has its pid.";
+    STORE_ANSWERED: Gauge "ipseity_store_answered_seconds" [] "How long etcd took for the last sign of life.";
+    STORE_DOUBTS: Counter "ipseity_store_doubts_total" [] "How often etcd has not confirmed in time that this server has its pid.";
+    STORE_LEASES_LOST: Counter "ipseity_store_leases_lost_total" [] "How often the lease had ended and was made anew.";
+    STORE_FENCED: Gauge "ipseity_store_fenced" [] "1 if another server has taken the pid, so that this one is about to exit.";
 
     LOG_DROPPED: Counter "ipseity_log_lines_dropped_total" [] "Log lines dropped, because nobody reads the log or it cannot be written.";
 

@@ -131,6 +131,11 @@ pub fn status() -> Status {
             kind: StoreKind::Etcd,
             state: StoreState::Ready,
             confirmed_us: 20_000_000,
+            target: "etcd://a:2379/ipseity".to_owned(),
+            answered_us: 3000,
+            doubts: 2,
+            leases_lost: 1,
+            fenced: false,
         },
         spin: SpinStatus {
             spins: 21,

@@ -210,8 +210,16 @@ fn etcd(store: &StoreStatus) -> String {
     };
     match store.kind {
         StoreKind::Etcd => format!(
-            "etcd is {state} (confirmed {} ago), ",
-            age(store.confirmed_us / 1000)
+            "{} is {state} (confirmed {} ago in {}, {}, {}{}), ",
+            plain(&store.target),
+            age(store.confirmed_us / 1000),
+            milliseconds(Duration::from_micros(store.answered_us)),
+            counted(store.doubts, "doubt"),
+            counted(store.leases_lost, "lost lease"),
+            match store.fenced {
+                true => ", FENCED: another server has the pid",
+                false => "",
+            },
         ),
         StoreKind::None | StoreKind::Directory => String::new(),
     }

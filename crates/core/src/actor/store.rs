@@ -25,6 +25,8 @@ pub(super) struct Store {
     /// Until when it is confirmed that this life has its pid. `None` if nothing has to be confirmed.
     confirmed_until: Option<Instant>,
     doubt: Option<Doubt>,
+    /// How often there was doubt.
+    doubts: u64,
     patience: Option<Duration>,
     /// Since when requests have waited for the store without an answer from it.
     waits_since: Option<Instant>,
@@ -44,6 +46,7 @@ impl Store {
         Store {
             confirmed_until: config.lease,
             doubt: None,
+            doubts: 0,
             patience: config.patience,
             waits_since: None,
             away_since: None,
@@ -75,6 +78,7 @@ impl Store {
 
     #[cold]
     fn begin_doubt(&mut self, since: Instant) {
+        self.doubts += 1;
         self.doubt = Some(Doubt {
             since,
             is_told: false,
@@ -167,6 +171,16 @@ impl Actor {
     /// Whether the store answers and has confirmed this life.
     pub fn store_state(&self) -> StoreState {
         self.store.state()
+    }
+
+    /// How often the store has not confirmed this life in time.
+    pub fn doubts(&self) -> u64 {
+        self.store.doubts
+    }
+
+    /// Whether another life has the pid in the store.
+    pub fn is_fenced(&self) -> bool {
+        self.phase == Phase::Fenced
     }
 
     /// The store has confirmed that this life has its pid.

@@ -195,7 +195,7 @@ pub struct StorageStatus {
 }
 
 /// Where the state of a server is kept, and whether that answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreStatus {
     /// What keeps the state.
     pub kind: StoreKind,
@@ -204,6 +204,17 @@ pub struct StoreStatus {
     /// Microseconds since the moment from which on the store has confirmed last that this life has its pid; 0 if it has
     /// nothing to confirm.
     pub confirmed_us: u64,
+    /// Where it is, such as `etcd://one:2379/ipseity`. Empty if there is nothing to confirm.
+    #[serde(deserialize_with = "text")]
+    pub target: String,
+    /// Microseconds that it took for the last sign of life; 0 before the first.
+    pub answered_us: u64,
+    /// How often it has not confirmed in time that this life has its pid.
+    pub doubts: u64,
+    /// How often the lease had ended and was made anew, because nobody had taken the pid meanwhile.
+    pub leases_lost: u64,
+    /// Another life has the pid, and this one is about to exit.
+    pub fenced: bool,
 }
 
 /// What keeps the state of a server.

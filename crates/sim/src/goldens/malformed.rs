@@ -434,13 +434,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "01be 06",
+            "01df 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 446,
+                length: 479,
             },
             2,
-            "frame length 446: statusReply needs 447 to 65535",
+            "frame length 479: statusReply needs 480 to 65535",
         ),
         malformed(
             Receiver::Client,

@@ -105,7 +105,7 @@ pub fn messages() -> Vec<Golden> {
             "statusReply",
             Receiver::Client,
             Message::StatusReply(Box::new(status())),
-            "0326 06
+            "035c 06
              0000000000000005 302e312e30  0000000000000007 69707365697479  0001
              000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718
              00 0000000000000005 000000000000ee48 00000003 00002710
@@ -140,6 +140,8 @@ pub fn messages() -> Vec<Golden> {
              01 0000000000000009 000000000000000d 31302e302e302e323a33323634 01 0002
              0000000000000002 6e6f
              02 01 0000000001312d00
+             0000000000000015 657463643a2f2f613a323337392f69707365697479
+             0000000000000bb8 0000000000000002 0000000000000001 00
              0000000000000009 0000000000000007 000000000000005f",
         ),
         golden(
@@ -406,6 +408,11 @@ pub fn status() -> Status {
             kind: StoreKind::Etcd,
             state: StoreState::InDoubt,
             confirmed_us: 20_000_000,
+            target: "etcd://a:2379/ipseity".to_owned(),
+            answered_us: 3000,
+            doubts: 2,
+            leases_lost: 1,
+            fenced: false,
         },
         spin: SpinStatus {
             spins: 9,
