@@ -45,7 +45,7 @@ const FAILED_ONCE: [u64; 8] = [
     // A life in etcd took the claim of a boot that no server can have come to for its successor.
     1_099_511_627_785,
     // A server with a disk remembered a pid that a restored etcd did not know, and was not told what the operator had said.
-    1_099_511_627_881,
+    1_099_511_627_858,
 ];
 
 /// What no seed brings, because there all servers take connections without TLS, their certificates are good, and a run is

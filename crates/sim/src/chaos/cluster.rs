@@ -35,7 +35,7 @@ use super::{
     machine::{Machine, actor_template, storage},
     network::FaultyNetwork,
     plan::{BEGIN, Plan, names},
-    restores::Restored,
+    restored::Restored,
     sealed::set_seed,
 };
 use crate::world::{

@@ -16,7 +16,7 @@
 //! - `judge`: checks everything that servers write against the promises. `advances`: how far others let a server
 //!   go. `places`: who is refused, and who is closed. `accepted`, `claims`: who has a pid, and who may ask for it.
 //!   `breaches`: what becomes of the mistakes of operators. `pids`: servers whose pids are in etcd,
-//!   and `etcd_plan`, what a seed draws for them. `restores`: etcd is restored from a backup. `kept`: what keeps the state of a server.
+//!   and `etcd_plan`, what a seed draws for them. `restores`, `restored`: etcd is restored from a backup. `kept`: what keeps the state of a server.
 //! - `coverage`, `hunt`: run many seeds, count what happened in them, and find the smallest form of a seed that
 //!   fails.
 
@@ -45,6 +45,7 @@ mod pids;
 mod places;
 mod plan;
 mod recovery;
+mod restored;
 mod restores;
 mod scrapes;
 mod sealed;

@@ -735,7 +735,11 @@ impl Plan {
                 Fault::PerAddress | Fault::CloseIdle => flood(FloodKind::Hold, wait.max(HOLD_MIN)),
                 Fault::LogStalls => Act::LogStalls { server, wait },
                 Fault::Restore => {
-                    let before = Duration::from_millis(300 + draws[1] % 6_000);
+                    let before = Duration::from_millis(match draws[1] % 3 {
+                        // Etcd was only moved, and nothing was written since.
+                        0 => 1,
+                        _ => 300 + draws[1] % 6_000,
+                    });
                     self.act_before(at, before, Act::BackUpEtcd);
                     Act::RestoreEtcd(Restore {
                         stops_first: coin,

@@ -16,30 +16,12 @@ use super::{
     cluster::Cluster,
     fault::Fault,
     plan::{Downtime, Restore},
+    restored::Stage,
 };
-use crate::{etcd::store::Store, world::WriteFate};
+use crate::world::WriteFate;
 
 /// How often an operator looks how far things have come, and a supervisor whether it may start a server again.
 pub const OPERATOR_LOOKS: Duration = Duration::from_millis(100);
-
-/// See the [module](self).
-#[derive(Default)]
-pub struct Restored {
-    backup: Option<Store>,
-    stage: Stage,
-}
-
-/// How far the operator has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
-    /// Nothing was restored, or all is well again.
-    #[default]
-    Idle,
-    /// Servers are not started.
-    Waits,
-    /// The new epoch is being written.
-    Raises,
-}
 
 impl Cluster {
     pub fn back_up_etcd(&mut self) {

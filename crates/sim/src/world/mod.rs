@@ -6,7 +6,7 @@
 //! Three functions move a world: [`World::step`] gives one server one turn, [`World::drive`] gives turns until
 //! nobody has anything to do at this moment, and [`World::advance`] lets time pass, from one event to the next.
 //!
-//! - `node`: what the world keeps for one machine: its disk, its clock, its lookups.
+//! - `node`: what the world keeps for one machine: its disk, its lookups. `clock`: its clock.
 //! - `net`: the network, and the events that are scheduled. `end`: one end of a connection. `stream`: what
 //!   the two ends of a connection do.
 //! - `edge`: takes the place of a server's operating system.
@@ -16,6 +16,7 @@
 //!   `log_lines`: what the servers log.
 
 mod client;
+mod clock;
 mod edge;
 mod end;
 mod lines;
@@ -53,13 +54,14 @@ use ipseity_frames::Receiver;
 
 pub use self::{
     client::Client,
+    clock::Clock,
     edge::{Shared, SimEdge, SimSocket},
     end::{Came, End, EndId},
     lines::Lines,
     log_lines::{count_log_lines, keep_log_lines, take_log_lines},
     medium::{Medium, WriteFate},
     net::{Fate, Net, NetworkConditions, Route, Sent, Wiretap, WorldEvent},
-    node::{Clock, DiskMode, Node, Polled, Wake},
+    node::{DiskMode, Node, Polled, Wake},
     pid_storage::{PidStorage, World as PidWorld, counted},
     setup::{Setup, address, http_address},
     storage::{DiskFault, StartFault, Storage, sessions},

@@ -25,7 +25,7 @@ use ipseity_pids::{
     layout::{Key, State, Value},
 };
 
-use super::node::Clock;
+use super::clock::Clock;
 use crate::etcd::{
     CallId, SimEtcd,
     doing::{Doing, Inbox},
