@@ -173,7 +173,7 @@ test('many calls may share one signal, and leave nothing behind at it', async ()
 });
 
 test('a server that cannot serve is left for the next one, and the client stays there', async () => {
-  for (const code of [5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40]) {
+  for (const code of [5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40, 43]) {
     await using first = await Scripted.listen(async (peer) => {
       await peer.asked();
       peer.send(errorReply(code, 'not now'));

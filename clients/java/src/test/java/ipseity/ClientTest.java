@@ -116,7 +116,7 @@ class ClientTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40})
+  @ValueSource(ints = {5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40, 43})
   void a_server_that_cannot_serve_is_left_for_the_next(int code) throws Exception {
     List<ServerFailure> failures = new ArrayList<>();
     List<String> connects = new ArrayList<>();

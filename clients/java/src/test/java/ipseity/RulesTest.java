@@ -25,7 +25,7 @@ class RulesTest {
 
   @Test
   void every_code_has_one_action_and_closes_by_its_range() {
-    Set<Integer> elsewhere = Set.of(5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40);
+    Set<Integer> elsewhere = Set.of(5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40, 43);
     for (int code = 0; code < 300; code++) {
       ErrorCodes.Action expected =
           elsewhere.contains(code)
