@@ -8,7 +8,7 @@
  */
 
 import { connect, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { checkServerIdentity, connect as connectTls } from 'node:tls';
 
 import type { ServerAddress } from './address.js';
 import { Alarm } from './alarm.js';
@@ -161,6 +161,9 @@ export class Dial {
       // A server is not told by which address it was called, only by which name (RFC 6066, section 3).
       servername: isIP(host) === 0 ? host : '',
       ...(this.#settings.secureContext === undefined ? {} : { secureContext: this.#settings.secureContext }),
+      // Without any name in the certificate, Node.js would take its common name.
+      checkServerIdentity: (name, certificate) =>
+        checkServerIdentity(name, { ...certificate, subject: { ...certificate.subject, CN: '' } }),
       // Said here, it wins over what the environment says.
       rejectUnauthorized: true,
     });

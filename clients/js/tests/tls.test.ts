@@ -17,6 +17,7 @@ after(() => {
 });
 const good = authority.leaf('server', 'IP:127.0.0.1,DNS:localhost');
 const byAddress = authority.leaf('address', 'IP:127.0.0.1');
+const byCommonName = authority.leaf('localhost', 'IP:127.0.0.1');
 const byName = authority.leaf('name', 'DNS:localhost');
 const own = authority.leaf('alice', 'DNS:alice');
 
@@ -68,6 +69,8 @@ test('a certificate that is not accepted is a failure of the server, with its re
 test('a certificate is for the name or for the address that stands in the list', async () => {
   for (const [leaf, right, wrong] of [
     [byAddress, '127.0.0.1', 'localhost'],
+    // Its common name is none of its names.
+    [byCommonName, '127.0.0.1', 'localhost'],
     [byName, 'localhost', '127.0.0.1'],
   ] as const) {
     await using server = await Scripted.listen(serving(), leaf);

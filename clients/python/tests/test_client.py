@@ -93,7 +93,7 @@ def test_a_foreign_cluster_is_an_error_before_anything_is_used(server: Serve, cl
         assert ids.newest() is None
 
 
-@pytest.mark.parametrize("code", [5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40])
+@pytest.mark.parametrize("code", [5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40, 43])
 def test_these_codes_lead_to_the_next_server(code: int, server: Serve, client: Make) -> None:
     def script(connection: Connection) -> None:
         connection.request()

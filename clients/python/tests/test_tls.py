@@ -36,6 +36,8 @@ class Certificates:
                 *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
             )
         self.sign("good", "IP:127.0.0.1,DNS:localhost", "ca")
+        # The common name is that of the file.
+        self.sign("localhost", "IP:127.0.0.1", "ca")
         self.sign("stranger", "IP:127.0.0.1", "other-ca")
         self.sign("elsewhere", "DNS:elsewhere.example", "ca")
         self.sign("app", "DNS:app", "ca", usage="clientAuth")
@@ -98,6 +100,13 @@ def test_a_certificate_that_is_not_accepted_is_a_failure_at_once(
     two = server(again=serving, context=certificates.server("good"), pid=2)
     again = server(context=certificates.server(cert))
     assert client(again.address, two.address, tls=certificates.client()).next() == 1026
+
+
+def test_a_common_name_is_no_name(certificates: Certificates, server: Serve, client: Make) -> None:
+    one = server(again=serving, context=certificates.server("localhost"))
+    assert client(one.address, tls=certificates.client()).next() == 1025
+    with pytest.raises(ipseity.UnavailableError, match="certificate is not accepted"):
+        client(f"tls://localhost:{one.port}", tls=certificates.client(), call_timeout=LONG).next()
 
 
 def test_a_server_that_wants_a_certificate(certificates: Certificates, server: Serve, client: Make) -> None:

@@ -32,6 +32,8 @@ impl Certificates {
         good.issue("only-name", &["localhost"], Life::Now);
         good.issue("other-address", &["127.0.0.2", "localhost"], Life::Now);
         good.issue("all-names", &["*.kit.test"], Life::Now);
+        // Its only name is the common one, which is that of its file.
+        good.issue("localhost", &[], Life::Now);
         good.issue(
             "deep-names",
             &["*.test", "kit.test", "*.ids.kit.test"],
@@ -54,6 +56,7 @@ impl Certificates {
             ("only-name", server("only-name", false)),
             ("other-address", server("other-address", false)),
             ("all-names", server("all-names", false)),
+            ("common-name", server("localhost", false)),
             ("deep-names", server("deep-names", false)),
             (
                 "unknown-ca",

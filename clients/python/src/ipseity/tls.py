@@ -34,6 +34,9 @@ def tls_context(
         raise ConfigurationError(f"cannot read CAs from {_path(ca)}: {error}") from error
     # Python 3.9 would take older ones.
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ssl.HAS_NEVER_CHECK_COMMON_NAME:
+        # A certificate without any names would otherwise be one for its common name.
+        context.hostname_checks_common_name = False
     if cert is not None:
         try:
             # The password is asked for on the terminal otherwise, and nobody may be there.

@@ -8,11 +8,17 @@ import java.security.cert.CertPathBuilderException;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateExpiredException;
 import java.security.cert.CertificateNotYetValidException;
+import java.security.cert.CertificateParsingException;
+import java.security.cert.X509Certificate;
+import java.util.Collection;
+import java.util.List;
 import java.util.Locale;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLPeerUnverifiedException;
+import javax.net.ssl.SSLSession;
 import javax.net.ssl.SSLSocket;
 
 /** TLS on a connection that is there: the handshake, and what its failures mean. */
@@ -25,6 +31,10 @@ final class TlsHandshake {
   private static final int CODE_AT = 3;
   private static final int ERROR_REPLY = 255;
   private static final int TLS_ALERT = 0x15;
+
+  /** The kind of a name that is one of a host (RFC 5280, section 4.2.1.6). */
+  private static final Integer DNS_NAME = 2;
+
   private static final int TLS_HANDSHAKE = 0x16;
 
   private TlsHandshake() {}
@@ -71,6 +81,7 @@ final class TlsHandshake {
       socket.setSSLParameters(parameters);
       socket.setSoTimeout(Clock.millis(Clock.left(deadline)));
       socket.startHandshake();
+      checkNames(socket.getSession(), server);
       return socket;
     } catch (SocketTimeoutException e) {
       throw new Dialer.Failed(
@@ -81,6 +92,27 @@ final class TlsHandshake {
     } catch (IOException e) {
       throw new Dialer.Failed(trouble(e, raw, server));
     }
+  }
+
+  /** Where a certificate has no name at all, Java takes its common name for one. */
+  private static void checkNames(SSLSession session, ServerAddress server)
+      throws SSLPeerUnverifiedException, Dialer.Failed {
+    if (ServerAddress.isV4(server.host()) || ServerAddress.isV6(server.host())) {
+      return;
+    }
+    CertificateParsingException unread = new CertificateParsingException("it has no such name");
+    try {
+      X509Certificate certificate = (X509Certificate) session.getPeerCertificates()[0];
+      Collection<List<?>> names = certificate.getSubjectAlternativeNames();
+      if (names != null && names.stream().anyMatch(name -> name.get(0).equals(DNS_NAME))) {
+        return;
+      }
+    } catch (CertificateParsingException e) {
+      unread = e;
+    }
+    throw new Dialer.Failed(
+        certificate(
+            server, "its certificate is not for " + server.host() + " or not good", unread));
   }
 
   /** What a failure of a TLS connection means. */

@@ -35,6 +35,8 @@ class TlsTest {
     made.ca("ca");
     made.ca("other");
     made.leaf("good", "ca", "IP:127.0.0.1,DNS:localhost", 1);
+    // Its common name is that of its file.
+    made.leaf("localhost", "ca", "IP:127.0.0.1", 1);
     made.leaf("wrong", "ca", "DNS:elsewhere.example", 1);
     made.leaf("expired", "ca", "IP:127.0.0.1", -1);
     made.leaf("alice", "ca", "DNS:alice.example", 1);
@@ -121,6 +123,23 @@ class TlsTest {
       assertEquals(ServerFailure.Reason.CERTIFICATE, failure.reason(), failure.cause());
       assertTrue(failure.cause().contains(reason), failure.cause());
       assertEquals(1, server.connections());
+    }
+  }
+
+  @Test
+  void a_common_name_is_no_name() throws Exception {
+    try (Scripted server = server("localhost", false, peer -> peer.serve(1, 1, 1000))) {
+      Options options = new Options().connectTimeout(LONG).replyTimeout(LONG).callTimeout(LONG);
+      options = options.tls(Tls.context(made.path("ca.pem")));
+      String byName = "tls://" + server.address().replace("127.0.0.1", "localhost");
+      try (Client client = Client.open(List.of(byName), options)) {
+        ServerFailure failure = failure(client);
+        assertEquals(ServerFailure.Reason.CERTIFICATE, failure.reason(), failure.cause());
+        assertTrue(failure.cause().contains("is not for localhost"), failure.cause());
+      }
+      try (Client client = Client.open(List.of("tls://" + server.address()), options)) {
+        assertEquals(1025, client.next());
+      }
     }
   }
 
