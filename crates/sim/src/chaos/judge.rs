@@ -355,7 +355,8 @@ impl Judge {
         }
         let before = &self.lives[server];
         let state = &self.pids[&life.pid];
-        if !state.is_breached {
+        // The answer to a claim may come when a later life has the pid. What is above its start is its own all the same.
+        if !state.is_breached && !self.is_superseded(&life) {
             let least = state.left.max(state.told);
             if life.start < least {
                 let (pid, start) = (life.pid, life.start);
