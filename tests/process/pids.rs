@@ -300,7 +300,10 @@ fn while_the_lease_is_in_doubt_nothing_is_handed_out() {
         Message::ErrorReply(error) => assert_eq!(error.code, ErrorCode::StoreUnavailable.get()),
         other => panic!("{other:?}"),
     }
-    assert_eq!(server.status().store.kind, StoreKind::Etcd);
+    let store = server.status().store;
+    assert_eq!(store.kind, StoreKind::Etcd);
+    assert_eq!(store.target, format!("{}/ipseity", etcd.target()));
+    assert!(store.doubts > 0 && !store.fenced);
     etcd.resume(0);
     server.wait_for_log("etcd has confirmed that this server has its pid");
     assert!(eventually(|| server.status().standing == Standing::Serving));

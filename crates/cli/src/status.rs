@@ -240,7 +240,7 @@ requests     30, of which 1 waited for the disk
 identities   900
 sync         4 requests answered, 5 replies received, 6 times raised
 errors       unknownKind 2, badCount 7, joining 3, 63 1
-storage      etcd is ready (confirmed 20s ago), ceiling 5000, 10 skipped at start, 8 writes, longest 1.500 ms, none under way
+storage      etcd://a:2379/ipseity is ready (confirmed 20s ago in 3.000 ms, 2 doubts, 1 lost lease), ceiling 5000, 10 skipped at start, 8 writes, longest 1.500 ms, none under way
 log          4 lines dropped: nobody reads it, or it cannot be written
 tls          2 connections, 7 handshakes, 3 failed, 1 under way, longest wait 1.250 ms
 certificates the certificate of this server, a\\u{1b} (2 days left)
