@@ -90,8 +90,7 @@ func TestWhatIsMalformedIsRefusedAtOnce(t *testing.T) {
 
 func TestEveryCodeSaysWhatAClientDoes(t *testing.T) {
 	t.Parallel()
-	elsewhere := map[Code]bool{5: true, 6: true, 7: true, 8: true, 34: true, 35: true, 36: true, 37: true, 38: true, 39: true, 40: true,
-		43: true}
+	elsewhere := map[Code]bool{5: true, 6: true, 7: true, 8: true, 34: true, 35: true, 36: true, 37: true, 38: true, 39: true, 40: true, 43: true}
 	for code := Code(0); code < 1000; code++ {
 		if code.Elsewhere() != elsewhere[code] {
 			t.Error(code)
