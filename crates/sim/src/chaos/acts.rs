@@ -18,7 +18,9 @@ use super::{
     network::Partition,
     plan::{Act, BELIEVED, Beside, DirectoryLoss, Downtime, Meanwhile},
 };
-use crate::world::{DiskFault, Route, SimSocket, StartFault, Storage, Wake, WriteFate, address};
+use crate::world::{
+    DiskFault, EMFILE, Route, SimSocket, StartFault, Storage, Wake, WriteFate, address,
+};
 use byteorder::{BigEndian, ByteOrder};
 
 impl Cluster {
@@ -119,7 +121,7 @@ impl Cluster {
             }
             Act::Accept { server, wait } => {
                 // EMFILE: too many open files.
-                self.net.borrow_mut().nodes[server].accept_error = Some(24);
+                self.net.borrow_mut().nodes[server].accept_error = Some(EMFILE);
                 self.undo(wait, Undo::Accept(server));
                 true
             }

@@ -129,6 +129,8 @@ faults! {
     Tls,
     /// Some clients speak HTTP. It is no fault either.
     Http,
+    /// All places are taken, and a crowd comes that would push everybody else out of the reserve.
+    Reserve,
 }
 
 /// In how many of 1000 seeds some clients speak HTTP.
@@ -180,6 +182,7 @@ impl Faults {
                     | Fault::Scan
                     | Fault::PerAddress
                     | Fault::CloseIdle
+                    | Fault::Reserve
             )
         };
         !self.iter().any(hinders)
