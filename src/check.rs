@@ -162,6 +162,9 @@ impl Report {
                 Ok(Some(prospect)) if prospect.owned == 0 => {
                     self.say("joins", "asks nobody, because no pid has an owner");
                 }
+                Ok(_) if options.join_timeout.is_zero() => {
+                    self.say("joins", waits_for_nobody(options.join));
+                }
                 Ok(_) => self.say("joins", "first asks the owners of the other pids"),
                 Err(_) => {}
             };
@@ -169,14 +172,15 @@ impl Report {
         if options.peers.is_empty() && asked == 0 {
             return self.say("joins", "asks nobody, and hands out identities at once");
         }
+        if options.join_timeout.is_zero() {
+            return self.say("joins", waits_for_nobody(options.join));
+        }
         let needed = match options.join {
             JoinMode::Prefer => "goes on without those that do not answer".to_owned(),
             JoinMode::Require => "one of them has to accept it".to_owned(),
-            JoinMode::Majority { cluster_size } => format!(
-                "{} of the {} other servers have to accept it",
-                options.join.needed(),
-                cluster_size - 1
-            ),
+            JoinMode::Majority { cluster_size } => {
+                format!("{} have to accept it", voters(options.join, cluster_size))
+            }
         };
         let remembered = match asked {
             0 => String::new(),
@@ -338,6 +342,32 @@ impl Report {
             Err(error) => self.faults.push(error.clone()),
         }
     }
+}
+
+/// What a start does with `--join-timeout 0`.
+fn waits_for_nobody(join: JoinMode) -> String {
+    match join {
+        JoinMode::Prefer => {
+            "waits for no peer: it hands out identities at once, and stops if a peer objects".to_owned()
+        }
+        JoinMode::Require => {
+            "waits for no peer: requests get the error joining until one of its peers has accepted it"
+                .to_owned()
+        }
+        JoinMode::Majority { cluster_size } => format!(
+            "waits for no peer: requests get the error joining until {} have accepted it",
+            voters(join, cluster_size)
+        ),
+    }
+}
+
+/// How many servers have to accept a start, of how many.
+fn voters(join: JoinMode, cluster_size: usize) -> String {
+    format!(
+        "{} of the {} other servers",
+        join.needed(),
+        cluster_size - 1
+    )
 }
 
 /// The pid, and where it comes from.

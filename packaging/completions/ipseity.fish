@@ -33,7 +33,7 @@ complete -c ipseity -l join -d 'a start asks its peers whether it may use its pi
 require\t''
 majority\t''"
 complete -c ipseity -l cluster-size -d 'how many servers the cluster has, this one included, 2 to 1024; --join=majority needs it and at least one --peer' -r -f
-complete -c ipseity -l join-timeout -d 'how long a start waits for its peers; 0: they are not asked in time (default 12s)' -r -f
+complete -c ipseity -l join-timeout -d 'how long a start waits for its peers; 0: it waits for none (default 12s)' -r -f
 complete -c ipseity -l recover-above -d 'start above this sequence, after the state was lost or rolled back; with it you promise that this pid has handed out nothing above it' -r -f
 complete -c ipseity -l trust -d 'an address or a network, besides this machine itself, from which `members --forget` and `advance` are accepted; may be repeated' -r -f
 complete -c ipseity -l trust-loopback -d 'whether connections from this machine itself are trusted like --trust and --peer-from; no, if others use this machine or a proxy on it leads here (default yes)' -r -f -a "yes\t''

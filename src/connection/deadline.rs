@@ -26,6 +26,7 @@ impl<S: Socket> Connection<S> {
                 return None;
             }
             // What may wait for it here is a part of its handshake. It has no longer for that.
+            // bug ReserveForEver instead: ConnectionState::Reserve => (if BUG { WRITE_TIMEOUT } else { RESERVE_TIMEOUT }, Overdue::Reserve),
             ConnectionState::Reserve => (RESERVE_TIMEOUT, Overdue::Reserve),
             _ if self.pending_bytes() > 0 => (WRITE_TIMEOUT, Overdue::Unread),
             // It may only begin a handshake, and has not.

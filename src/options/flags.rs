@@ -305,7 +305,7 @@ pub(super) fn table() -> Vec<Flag> {
         Flag {
             name: "join-timeout",
             takes: Value("DURATION"),
-            help: "how long a start waits for its peers; 0: they are not asked in time",
+            help: "how long a start waits for its peers; 0: it waits for none",
             default: time(JOIN_TIMEOUT_DEFAULT),
         },
         Flag {

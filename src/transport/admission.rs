@@ -220,10 +220,12 @@ impl<S: Socket> Transport<S> {
 
     /// Turns connections of a reserve away until no more are left there than it has places.
     fn make_room(&mut self, of_http: bool, now: Instant, mailbox: &mut Mailbox) {
+        // bug ReserveTooSmall instead: let most = match of_http { _ if BUG => 16,
         let most = match of_http {
             true => RESERVE_HTTP_MAX,
             false => RESERVE_CONNECTIONS_MAX,
         };
+        // bug ReserveUnbounded: return;
         while let Some(id) = self.first_to_go(of_http, most) {
             self.turn_one_away(of_http, id, now, mailbox);
         }
@@ -235,6 +237,7 @@ impl<S: Socket> Transport<S> {
         if self.reap_some(self.shared.reapable.len()) {
             return Freed::Now;
         }
+        // bug PeersGoFirst instead: for of_http in [!BUG, BUG] {
         for of_http in [true, false] {
             while let Some(id) = self.first_to_go(of_http, 0) {
                 if self.turn_one_away(of_http, id, now, mailbox) {
@@ -282,6 +285,7 @@ impl<S: Socket> Transport<S> {
         // It may have sent something already, with its readiness far back in the queue. So it is read first: a peer
         // gets in even then, and a probe is answered. And the bytes of a client must be read from the kernel, because
         // closing with unread input resets the connection, and the client might never see the reply.
+        // bug TurnedAwayUnread instead: if c.state == ConnectionState::Reserve && !BUG {
         if c.state == ConnectionState::Reserve {
             self.shared.read(c, now, mailbox);
         } else {
@@ -338,6 +342,7 @@ impl Shared {
     /// owed an answer stays until it has it. Returns whether its descriptor is free.
     fn turn_away<S: Socket>(&mut self, c: &mut Connection<S>) -> bool {
         if c.state != ConnectionState::Closed {
+            // bug OwedTurnedAway instead: if !c.place.is_in_reserve() || c.owed > 0 && !BUG {
             if !c.place.is_in_reserve() || c.owed > 0 {
                 return false;
             }

@@ -43,6 +43,7 @@ impl Reserve {
     pub(super) fn left(&mut self, id: ConnectionId) {
         let at = self.kept.iter().position(|(kept, _)| *kept == id);
         if let Some((_, holder)) = at.and_then(|at| self.kept.remove(at)) {
+            // bug WaitedStillCounts instead: if !BUG { self.holders.left(holder); }
             self.holders.left(holder);
         }
     }
@@ -67,7 +68,9 @@ impl Reserve {
                 Stage::Answered => true,
             };
             count += 1;
+            // bug LongestWaitGoes instead: let rank = (is_answered, if BUG { 0 } else { self.holders.count(*holder) });
             let rank = (is_answered, self.holders.count(*holder));
+            // bug NewestOfCrowdGoes instead: if first.is_none_or(|(highest, _)| rank > highest || BUG && rank == highest) {
             if first.is_none_or(|(highest, _)| rank > highest) {
                 first = Some((rank, *id));
             }

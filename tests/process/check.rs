@@ -150,6 +150,29 @@ fn a_check_of_a_new_server_says_what_it_would_do_and_makes_nothing() {
 }
 
 #[test]
+fn a_check_says_what_a_start_does_that_waits_for_no_peer() {
+    let home = TempDir::new().unwrap();
+    let waits = |more: &[&str], line: &str| {
+        let flags = ["--pid", "1", "--peer", "127.0.0.1:1", "--join-timeout", "0"];
+        let said = check(home.path(), &[&flags, more].concat(), &[]);
+        said.is_good();
+        said.has(&format!("joins      waits for no peer: {line}"));
+    };
+    waits(
+        &[],
+        "it hands out identities at once, and stops if a peer objects",
+    );
+    waits(
+        &["--join=require"],
+        "requests get the error joining until one of its peers has accepted it",
+    );
+    waits(
+        &["--join=majority", "--cluster-size", "4"],
+        "requests get the error joining until 2 of the 3 other servers have accepted it",
+    );
+}
+
+#[test]
 fn a_check_beside_a_server_changes_nothing() {
     let mut server = Server::start(&["--pid", "7"]);
     let Message::IdentityReply { .. } = server.ask(1, 0) else {

@@ -36,6 +36,7 @@ mod probes; // probes by HTTP in a crowd, with few descriptors, and while certif
 mod scrape; // what Prometheus gets from a server
 mod signals; // what each signal does, also to process 1
 mod soak; // every hostile client at once, beside honest ones
+mod stop; // what a stop still answers: over TLS, and to a client that reads late
 mod store_faults; // the state directory where system calls and file systems fail
 mod supervisor; // what the supervisor is told: ready, the standing, the watchdog
 mod tls; // TLS: certificates, roles, reloads, and openssl and Python as clients

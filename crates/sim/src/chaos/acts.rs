@@ -19,7 +19,9 @@ use super::{
     plan::{Act, BELIEVED, Beside, DirectoryLoss, Downtime, Meanwhile},
     restores::OPERATOR_LOOKS,
 };
-use crate::world::{DiskFault, Route, SimSocket, StartFault, Storage, Wake, WriteFate, address};
+use crate::world::{
+    DiskFault, EMFILE, Route, SimSocket, StartFault, Storage, Wake, WriteFate, address,
+};
 use byteorder::{BigEndian, ByteOrder};
 
 impl Cluster {
@@ -120,7 +122,7 @@ impl Cluster {
             }
             Act::Accept { server, wait } => {
                 // EMFILE: too many open files.
-                self.net.borrow_mut().nodes[server].accept_error = Some(24);
+                self.net.borrow_mut().nodes[server].accept_error = Some(EMFILE);
                 self.undo(wait, Undo::Accept(server));
                 true
             }

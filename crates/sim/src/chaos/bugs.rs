@@ -500,6 +500,52 @@ pub const BUGS: &[Bug] = &[
         wrong: "Idle clients are searched for once, and never again.",
         seed: 68,
     },
+    // The reserve.
+    Bug {
+        name: "LongestWaitGoes",
+        wrong: "Whoever has waited longest in the reserve goes, and not one of a crowd.",
+        seed: 63,
+    },
+    Bug {
+        name: "NewestOfCrowdGoes",
+        wrong: "Of a crowd in the reserve the newest goes.",
+        seed: 63,
+    },
+    Bug {
+        name: "WaitedStillCounts",
+        wrong: "A connection that has left the reserve still counts for its address there.",
+        seed: 63,
+    },
+    Bug {
+        name: "ReserveUnbounded",
+        wrong: "Nobody is turned away from the reserve, however many come.",
+        seed: 63,
+    },
+    Bug {
+        name: "ReserveTooSmall",
+        wrong: "Somebody is turned away although the reserve has places.",
+        seed: 63,
+    },
+    Bug {
+        name: "ReserveForEver",
+        wrong: "Who says nothing stays in the reserve.",
+        seed: 107,
+    },
+    Bug {
+        name: "TurnedAwayUnread",
+        wrong: "A connection is turned away before it is read.",
+        seed: 97,
+    },
+    Bug {
+        name: "OwedTurnedAway",
+        wrong: "A connection is turned away although it has just asked for something that is answered.",
+        seed: 97,
+    },
+    Bug {
+        name: "PeersGoFirst",
+        wrong: "Without descriptors, those who come to the port of the peers go before those by HTTP.",
+        seed: 97,
+    },
     // What others can cause.
     Bug {
         name: "FloodToldInFull",

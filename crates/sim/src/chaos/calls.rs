@@ -1,6 +1,9 @@
 //! Actions that the cluster schedules for a later moment, and the data that they need.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+};
 
 use ipseity_core::time::Instant;
 
@@ -89,6 +92,16 @@ pub enum FloodKind {
     Scan,
     /// Connections that stay, and on which seldom anything is asked.
     Hold,
+    /// Many connections of a crowd that say nothing, beside a few of others that come to ask something.
+    Push { by_http: bool },
+}
+
+/// Somebody who comes beside a crowd.
+pub struct Other {
+    /// When he asks, until he has.
+    pub asks_at: Option<Instant>,
+    pub by_http: bool,
+    pub socket: SimSocket,
 }
 
 /// Somebody who sends messages, or connects, without end.
@@ -102,6 +115,8 @@ pub struct Flood {
     /// Connections that it holds, and whether it may ask on them next.
     pub held: Vec<SimSocket>,
     pub asks_next: bool,
+    /// Those who come beside a crowd.
+    pub others: VecDeque<Other>,
     pub until: Instant,
     /// The boot that a peer claimed last.
     pub boot: u64,

@@ -353,6 +353,7 @@ impl Cluster {
         let machine = Machine::new(number, plan, self.now(), self.with_trace);
         let mut node = Node::new(machine.address, DiskMode::Ephemeral, Sequence::ZERO);
         node.chance = Some(stream(self.plan.seed, 600 + number as u64));
+        node.descriptors_max = machine.plan.descriptors_max;
         self.net.borrow_mut().nodes.push(node);
         self.machines.push(machine);
         number

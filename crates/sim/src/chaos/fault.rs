@@ -131,6 +131,8 @@ faults! {
     Http,
     /// The etcd that holds the pids is restored from a backup.
     Restore,
+    /// All places are taken, and a crowd comes that would push everybody else out of the reserve.
+    Reserve,
 }
 
 /// In how many of 1000 seeds some clients speak HTTP.
@@ -182,6 +184,7 @@ impl Faults {
                     | Fault::Scan
                     | Fault::PerAddress
                     | Fault::CloseIdle
+                    | Fault::Reserve
             )
         };
         !self.iter().any(hinders)

@@ -2,6 +2,7 @@
 //! answer. Or connections come and go without end.
 
 use std::{
+    collections::VecDeque,
     io::{self, Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
@@ -34,7 +35,7 @@ const TRUSTED: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, OPERATORS, 20));
 const TRUSTED_PER_MILLE: u32 = 250;
 
 /// How often somebody sends, and how many messages each time.
-const PAUSE: Duration = Duration::from_millis(50);
+pub const PAUSE: Duration = Duration::from_millis(50);
 const MESSAGES: u64 = 60;
 
 /// How many connections come and go each time. An id has 12 bits that count connections, so even the shortest
@@ -50,14 +51,14 @@ const ASKS_PER_MILLE: u32 = 40;
 const _: () = assert!(PAUSE.as_millis() * 1000 / ASKS_PER_MILLE as u128 > IDLE_MIN.as_millis());
 
 /// As long as a new connection takes on a network without faults, in microseconds.
-const HANDSHAKE_US: u64 = 200;
+pub const HANDSHAKE_US: u64 = 200;
 
 const _: () = assert!(SCAN_MIN.as_millis() as u64 / PAUSE.as_millis() as u64 * SCANNED > 1 << 12);
 
 impl Cluster {
     pub fn begin_flood(&mut self, server: usize, wait: Duration, kind: FloodKind) -> bool {
         let socket = match kind {
-            FloodKind::Scan | FloodKind::Hold => None,
+            FloodKind::Scan | FloodKind::Hold | FloodKind::Push { .. } => None,
             FloodKind::Peer | FloodKind::Looks | FloodKind::Refusals => {
                 let Some(socket) = self.connect_flood(PEER, server) else {
                     return false;
@@ -68,7 +69,7 @@ impl Cluster {
         };
         let home = match kind {
             FloodKind::Hold if chance(&mut self.rng, TRUSTED_PER_MILLE) => TRUSTED,
-            FloodKind::Hold => STRANGER,
+            FloodKind::Hold | FloodKind::Push { .. } => STRANGER,
             FloodKind::Scan | FloodKind::Peer | FloodKind::Looks | FloodKind::Refusals => PEER,
         };
         self.floods.push(Flood {
@@ -78,6 +79,7 @@ impl Cluster {
             home,
             held: Vec::new(),
             asks_next: false,
+            others: VecDeque::new(),
             until: self.now().after(wait),
             boot: 0,
         });
@@ -87,15 +89,18 @@ impl Cluster {
             FloodKind::Refusals => self.fault(Fault::Refusals),
             FloodKind::Scan => self.fault(Fault::Scan),
             // Counted when the server refuses one, or closes one to make room.
-            FloodKind::Hold => {}
+            FloodKind::Hold | FloodKind::Push { .. } => {}
         }
         self.on_flood(self.floods.len() - 1);
         true
     }
 
     fn connect_flood(&mut self, home: IpAddr, server: usize) -> Option<SimSocket> {
+        self.connect_to(home, self.machines[server].address)
+    }
+
+    pub fn connect_to(&mut self, home: IpAddr, address: SocketAddr) -> Option<SimSocket> {
         let home = SocketAddr::new(home, self.rng.u16(1024..));
-        let address = self.machines[server].address;
         let end = self.net.borrow_mut().connect(home, address).ok()?;
         Some(SimSocket::new(&self.net, end))
     }
@@ -112,6 +117,7 @@ impl Cluster {
                 let _ = self.net.borrow_mut().shutdown(socket.end());
             }
             flood.held.clear();
+            flood.others.clear();
             return;
         }
         let mut bytes = Vec::new();
@@ -140,7 +146,7 @@ impl Cluster {
                     encode(&Message::IdentityRequest { count, after }, &mut bytes);
                 }
             }
-            FloodKind::Scan | FloodKind::Hold => {}
+            FloodKind::Scan | FloodKind::Hold | FloodKind::Push { .. } => {}
         }
         let (server, kind) = (flood.server, flood.kind);
         let mut wait = PAUSE;
@@ -151,13 +157,11 @@ impl Cluster {
                 while matches!(socket.read(&mut answers), Ok(1..)) {}
                 socket.write_all(&bytes).is_ok()
             }
-            None if kind == FloodKind::Hold => {
-                wait = self.hold(index, server);
-                true
-            }
             None => {
-                for _ in 0..SCANNED {
-                    drop(self.connect_flood(STRANGER, server));
+                match kind {
+                    FloodKind::Hold => wait = self.hold(index, server),
+                    FloodKind::Push { by_http } => wait = self.push(index, server, by_http),
+                    _ => self.scan(server),
                 }
                 true
             }
@@ -169,6 +173,12 @@ impl Cluster {
 }
 
 impl Cluster {
+    fn scan(&mut self, server: usize) {
+        for _ in 0..SCANNED {
+            drop(self.connect_flood(STRANGER, server));
+        }
+    }
+
     /// Somebody takes places. A moment later, when the new connections come in, he may ask on all that he has. Returns when
     /// he goes on.
     fn hold(&mut self, index: usize, server: usize) -> Duration {
@@ -194,7 +204,7 @@ impl Cluster {
         }
     }
 
-    fn ask(&mut self, server: usize, socket: &mut SimSocket) {
+    pub fn ask(&mut self, server: usize, socket: &mut SimSocket) {
         let mut bytes = Vec::new();
         encode(&Message::IdentityRequest { count: 1, after: 0 }, &mut bytes);
         if socket.write_all(&bytes).is_ok() {
@@ -204,7 +214,7 @@ impl Cluster {
 }
 
 /// Reads what has come. Returns whether the other side has closed.
-fn has_ended(socket: &mut SimSocket) -> bool {
+pub fn has_ended(socket: &mut SimSocket) -> bool {
     let mut answers = [0; 256];
     loop {
         match socket.read(&mut answers) {

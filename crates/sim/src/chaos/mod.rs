@@ -14,9 +14,10 @@
 //! - `client`, `traffic`: what clients ask, and which answers they get.
 //! - `web`, `web_traffic`: the same for clients that speak HTTP. `answers`, `scrapes`: what servers say there.
 //! - `judge`: checks everything that servers write against the promises. `advances`: how far others let a server
-//!   go. `places`: who is refused, and who is closed. `accepted`, `claims`: who has a pid, and who may ask for it.
-//!   `breaches`: what becomes of the mistakes of operators. `pids`: servers whose pids are in etcd,
-//!   and `etcd_plan`, what a seed draws for them. `restores`, `restored`: etcd is restored from a backup. `kept`: what keeps the state of a server.
+//!   go. `places`: who is refused, and who is closed. `push`: who is turned away from the reserve. `accepted`,
+//!   `claims`: who has a pid, and who may ask for it. `breaches`: what becomes of the mistakes of operators. `pids`:
+//!   servers whose pids are in etcd, and `etcd_plan`, what a seed draws for them. `restores`, `restored`: etcd is restored
+//!   from a backup. `kept`: what keeps the state of a server.
 //! - `coverage`, `hunt`: run many seeds, count what happened in them, and find the smallest form of a seed that
 //!   fails.
 
@@ -44,6 +45,7 @@ mod network;
 mod pids;
 mod places;
 mod plan;
+mod push;
 mod recovery;
 mod restored;
 mod restores;

@@ -22,15 +22,19 @@ impl Cluster {
     /// Looks at what a server has done with its places in a turn.
     pub fn look_at_places(&mut self, number: usize) {
         self.note_places(number);
-        for refusal in std::mem::take(&mut self.judge.refused) {
+        let refused = std::mem::take(&mut self.judge.refused);
+        let dropped = std::mem::take(&mut self.net.borrow_mut().dropped);
+        self.look_at_reserves(number, &refused, &dropped);
+        for refusal in refused {
             let wrong = self.what_is_wrong_with(number, refusal);
             self.expect_right(number, refusal.end, wrong);
         }
         for end in std::mem::take(&mut self.judge.served) {
+            // Who gets identities has a place.
+            self.net.borrow_mut().ends[end].has_place = true;
             let wrong = self.is_one_too_many(number, end);
             self.expect_right(number, end, wrong);
         }
-        let dropped = std::mem::take(&mut self.net.borrow_mut().dropped);
         for end in dropped {
             if self.was_closed_without_word(end) {
                 let wrong = self.why_not_that_one(number, end);
@@ -39,7 +43,7 @@ impl Cluster {
         }
     }
 
-    fn expect_right(&mut self, number: usize, end: EndId, wrong: Option<String>) {
+    pub fn expect_right(&mut self, number: usize, end: EndId, wrong: Option<String>) {
         if let Some(wrong) = wrong {
             let remote = self.net.borrow().ends[end].remote();
             self.judge.note_violation(|| {
@@ -66,6 +70,19 @@ impl Cluster {
             // One that was closed earlier in the same turn was there until its end.
             came.silent = came.silent.filter(|(_, held)| !net.ends[*held].is_over());
             net.ends[end].came = Some(came);
+            let is_earlier = |held: &&EndId| {
+                let held = &net.ends[**held];
+                let is_before = held.came.is_some_and(|other| other.number < came.number);
+                is_before && held.is_http() == net.ends[end].is_http()
+            };
+            let has_place = |held: &&EndId| {
+                let held = &net.ends[**held];
+                held.has_place && !held.is_over() && !held.is_left()
+            };
+            let held = net.nodes[number].accepted.iter();
+            let placed = held.filter(is_earlier).filter(has_place).count();
+            let makes_room = plan.closes_idle && !net.ends[end].is_http();
+            net.ends[end].is_beyond = placed >= most && !makes_room;
         }
     }
 

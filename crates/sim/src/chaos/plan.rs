@@ -9,8 +9,8 @@ use std::{
 use fastrand::Rng;
 use ipseity::{
     limits::{
-        HTTP_CONNECTIONS_MAX, IDLE_MIN, JOIN_TIMEOUT_DEFAULT, READ_BYTES_MAX, SPIN_DEFAULT,
-        SPIN_MAX,
+        HTTP_CONNECTIONS_MAX, IDLE_MIN, JOIN_TIMEOUT_DEFAULT, READ_BYTES_MAX, RESERVE_TIMEOUT,
+        SPIN_DEFAULT, SPIN_MAX,
     },
     trust::TrustOptions,
 };
@@ -42,6 +42,13 @@ pub const SCAN_MIN: Duration = Duration::from_millis(2500);
 /// How long somebody holds connections at least. By then those that say nothing have long been idle.
 pub const HOLD_MIN: Duration = IDLE_MIN.saturating_mul(4);
 
+/// How long a crowd comes at least. By then the first of it have been in the reserve for as long as they may.
+pub const PUSH_MIN: Duration = RESERVE_TIMEOUT.saturating_mul(2);
+
+/// For how many connections beyond the places there are descriptors, where there are few: from a few operators and peers
+/// to a whole reserve.
+const DESCRIPTORS_BEYOND: std::ops::Range<usize> = 8..80;
+
 /// One server.
 #[derive(Clone, Debug)]
 pub struct ServerPlan {
@@ -55,6 +62,8 @@ pub struct ServerPlan {
     pub connections_max: usize,
     /// How many connections by HTTP have a place.
     pub http_max: usize,
+    /// How many accepted connections there are file descriptors for.
+    pub descriptors_max: Option<usize>,
     /// The `--max-connections-per-address`.
     pub per_address_max: Option<usize>,
     /// Whether idle clients make room.
@@ -593,9 +602,11 @@ impl Plan {
             | Fault::SharedDirectory
             | Fault::Scan
             | Fault::Restore => 1,
-            Fault::Lost | Fault::Rollback | Fault::PerAddress | Fault::CloseIdle => {
-                rng.usize(1..=2)
-            }
+            Fault::Lost
+            | Fault::Rollback
+            | Fault::PerAddress
+            | Fault::CloseIdle
+            | Fault::Reserve => rng.usize(1..=2),
             Fault::Rot | Fault::KillInStart | Fault::Amnesia => rng.usize(1..=4),
             _ => rng.usize(1..=6),
         };
@@ -733,6 +744,7 @@ impl Plan {
                 Fault::Refusals => flood(FloodKind::Refusals, wait),
                 Fault::Scan => flood(FloodKind::Scan, wait.max(SCAN_MIN)),
                 Fault::PerAddress | Fault::CloseIdle => flood(FloodKind::Hold, wait.max(HOLD_MIN)),
+                Fault::Reserve => flood(FloodKind::Push { by_http: coin }, wait.max(PUSH_MIN)),
                 Fault::LogStalls => Act::LogStalls { server, wait },
                 Fault::Restore => {
                     let before = Duration::from_millis(match draws[1] % 3 {
@@ -808,6 +820,7 @@ fn draw_faults(seed: u64, density: u32) -> Faults {
             | Fault::Crowd
             | Fault::PerAddress
             | Fault::CloseIdle => density / 2,
+            Fault::Reserve => density / 4,
             _ => density,
         };
         if chance(&mut stream(seed, 20 + *fault as u64), density) {
@@ -874,6 +887,13 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
             };
             // Peers use places of clients too, and so does the check at the end.
             let crowded = rng.usize(1..6) + count;
+            let is_full = faults.has(Fault::Crowd) || faults.has(Fault::Reserve);
+            let http_max = match is_full {
+                true => stream(seed, 480 + index as u64).usize(0..=2),
+                false => HTTP_CONNECTIONS_MAX,
+            };
+            let connections_max = if is_full || closes_idle { crowded } else { 100 };
+            let mut descriptors = stream(seed, 490 + index as u64);
             ServerPlan {
                 pid: pids[index],
                 peers: match by_one_name {
@@ -893,15 +913,11 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                 latency: Duration::from_micros(*rng.choice(&[20, 200, 2000, 20_000]).unwrap()),
                 per_address_max: faults.has(Fault::PerAddress).then_some(per_address_max),
                 closes_idle,
-                connections_max: if faults.has(Fault::Crowd) || closes_idle {
-                    crowded
-                } else {
-                    100
-                },
-                http_max: match faults.has(Fault::Crowd) {
-                    true => stream(seed, 480 + index as u64).usize(0..=2),
-                    false => HTTP_CONNECTIONS_MAX,
-                },
+                connections_max,
+                http_max,
+                // In half of them, enough for all places and for some of the reserves.
+                descriptors_max: (faults.has(Fault::Reserve) && descriptors.bool())
+                    .then(|| connections_max + http_max + descriptors.usize(DESCRIPTORS_BEYOND)),
                 read_bytes_max: match rng.u32(..3) {
                     0 if faults.has(Fault::FullRead) => *bounds.choice(&[100, 132]).unwrap(),
                     _ => READ_BYTES_MAX,

@@ -47,6 +47,7 @@ impl Cluster {
                 self.end(number, WriteFate::Old, false);
                 continue;
             }
+            self.net.borrow_mut().nodes[number].descriptors_max = None;
             let machine = &mut self.machines[number];
             machine.ready_at = machine.ready_at.min(now.after(self.plan.turn));
             if machine.server.is_none() {

@@ -31,6 +31,9 @@ use super::{
 /// The network that servers and clients share.
 pub type Shared = Rc<RefCell<Net>>;
 
+/// The error of Linux when a process has no descriptors left.
+pub const EMFILE: i32 = 24;
+
 /// One end of a connection, in the hands of a server or a client.
 pub struct SimSocket {
     pub(super) net: Shared,
@@ -167,7 +170,11 @@ impl Edge for SimEdge {
         let net = &mut *self.net.borrow_mut();
         let node = &mut net.nodes[self.node];
         node.accepts += 1;
-        if let Some(error) = node.accept_error {
+        let is_open = |held: &&EndId| !net.ends[**held].is_dropped;
+        let is_full = |most| node.accepted.iter().filter(is_open).count() >= most;
+        let too_many = node.descriptors_max.is_some_and(is_full);
+        if let Some(error) = node.accept_error.or(too_many.then_some(EMFILE)) {
+            node.ran_out = true;
             return Err(io::Error::from_raw_os_error(error));
         }
         let address = match listener {

@@ -15,8 +15,10 @@ pub type EndId = usize;
 #[derive(Clone, Copy, Debug)]
 pub struct Came {
     pub at: Instant,
-    /// How many accepted connections the server had then that speak in the same way, and how many in all came from the
-    /// same address.
+    /// How many it had accepted before.
+    pub number: u64,
+    /// How many accepted connections the server had then that speak in the same way, without those that were surely beyond
+    /// its places, and how many in all came from the same address.
     pub held: usize,
     pub of_address: usize,
     /// Which of those in frames with a place had been silent for longest, and since when.
@@ -69,6 +71,8 @@ pub struct End {
     pub came: Option<Came>,
     /// It certainly has a place there. Whoever knows the limits of the server says so.
     pub has_place: bool,
+    /// It certainly came when all places were taken.
+    pub is_beyond: bool,
     /// When its owner last accepted it, or read or wrote something there, and how many bytes that were.
     pub used_at: Instant,
     pub taken: usize,
@@ -108,6 +112,7 @@ impl End {
             listener: 0,
             came: None,
             has_place: false,
+            is_beyond: false,
             used_at: Instant::START,
             taken: 0,
             given: 0,
@@ -165,6 +170,11 @@ impl End {
     /// Whether the end is cut or closed, so nothing more happens to it.
     pub fn is_over(&self) -> bool {
         self.is_reset || self.is_dropped
+    }
+
+    /// Whether its owner has closed it.
+    pub fn is_dropped(&self) -> bool {
+        self.is_dropped
     }
 
     /// The machine that held it loses power: nobody is told, and nothing more is sent.

@@ -55,7 +55,7 @@ use ipseity_frames::Receiver;
 pub use self::{
     client::Client,
     clock::Clock,
-    edge::{Shared, SimEdge, SimSocket},
+    edge::{EMFILE, Shared, SimEdge, SimSocket},
     end::{Came, End, EndId},
     lines::Lines,
     log_lines::{count_log_lines, keep_log_lines, take_log_lines},

@@ -431,7 +431,10 @@ impl Net {
         let is_http = ends[end].is_http();
         let came = Came {
             at: self.now,
-            held: held().filter(|held| held.is_http() == is_http).count(),
+            number: node.came,
+            held: held()
+                .filter(|held| held.is_http() == is_http && !held.is_beyond)
+                .count(),
             of_address: held().filter(|held| held.remote.ip() == address).count(),
             silent: node
                 .accepted
@@ -442,6 +445,7 @@ impl Net {
                 .min(),
             is_dialed: node.dialed.contains(&address),
         };
+        node.came += 1;
         node.accepted.push(end);
         self.accepted.push(end);
         (ends[end].came, ends[end].used_at) = (Some(came), self.now);

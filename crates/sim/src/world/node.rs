@@ -77,10 +77,16 @@ pub struct Node {
     pub disk: Disk,
     /// If set, accepting fails with this error number of the operating system.
     pub accept_error: Option<i32>,
+    /// How many accepted connections there are file descriptors for, if that is bounded.
+    pub descriptors_max: Option<usize>,
+    /// Whether accepting has failed for that since somebody looked.
+    pub ran_out: bool,
     /// How often the server has called `accept`.
     pub accepts: u64,
     /// The connections that this process has accepted, apart from those that it has dropped by now.
     pub accepted: Vec<EndId>,
+    /// How many connections came in all, in all lives.
+    pub came: u64,
     /// Addresses that this process has dialed.
     pub dialed: BTreeSet<IpAddr>,
     /// How often this process saved what it remembers of its peers.
@@ -127,8 +133,11 @@ impl Node {
                 objected: None,
             },
             accept_error: None,
+            descriptors_max: None,
+            ran_out: false,
             accepts: 0,
             accepted: Vec::new(),
+            came: 0,
             dialed: BTreeSet::new(),
             saves: 0,
             log_lines_dropped: 0,
@@ -161,6 +170,7 @@ impl Node {
         self.disk.under_way = None;
         self.polled = None;
         self.accepted.clear();
+        self.ran_out = false;
         self.dialed.clear();
         self.saves = 0;
         self.log_lines_dropped = 0;
