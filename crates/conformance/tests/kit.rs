@@ -16,7 +16,7 @@ use ipseity_conformance::{
 };
 
 /// How many faults are looked for at a time. They wait more than they compute.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 24;
 
 /// The stand-in with this fault, or with none.
 fn stand_in(fault: &str) -> Client {
