@@ -43,7 +43,7 @@ impl Plan {
             rounds: 7,
             sample: SAMPLE,
             warmup: Duration::from_millis(100),
-            sweep_rounds: 3,
+            sweep_rounds: 10,
             sweep_sample: Duration::from_millis(300),
             sweep_clients: 42,
             plot: None,
