@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use ipseity_core::ids::ConnectionId;
 
-use super::{Transport, shared::Shared};
+use super::Transport;
 use crate::{
     connection::{Connection, ConnectionState, Origin, Resume},
     edge::Socket,
@@ -36,7 +36,7 @@ impl<S: Socket> Transport<S> {
         shared.parting.has_begun = true;
         for (_, c) in connections {
             if c.state != ConnectionState::Closed && c.pending_bytes() > 0 {
-                shared.await_close(c);
+                shared.parting.await_close(c);
             }
         }
     }
@@ -81,19 +81,19 @@ impl<S: Socket> Transport<S> {
     }
 }
 
-impl Shared {
+impl Parting {
     /// The client reads late: the kernel takes no more for it. Or it sends although it was told that nothing more is read.
     /// If a stop has begun, it has to close before the exit.
     pub(super) fn await_close<S: Socket>(&mut self, c: &Connection<S>) {
-        if self.parting.has_begun && is_waited_for(c) {
-            self.parting.awaited.insert(c.id);
+        if self.has_begun && is_waited_for(c) {
+            self.awaited.insert(c.id);
         }
     }
 
     /// A connection is closed because its other side did not close in time.
     pub(super) fn late_to_close<S>(&mut self, c: &Connection<S>) {
-        if self.parting.awaited.remove(&c.id) {
-            self.parting.late += 1;
+        if self.awaited.remove(&c.id) {
+            self.late += 1;
         }
     }
 }

@@ -450,7 +450,7 @@ impl Shared {
         match self.pull_and_drop(c) {
             // There may always be more, so the others have their turn first.
             Pulled::Part | Pulled::Full => {
-                self.await_close(c);
+                self.parting.await_close(c);
                 read_again(c, mailbox);
             }
             Pulled::Nothing if c.inflow != Inflow::Ended => c.resume = Resume::Poll,

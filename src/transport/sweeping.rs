@@ -90,7 +90,7 @@ impl Shared {
                 self.close(c, CloseReason::Idle(wait));
             }
             Overdue::Linger => {
-                self.late_to_close(c);
+                self.parting.late_to_close(c);
                 self.close(c, CloseReason::Told);
             }
         }

@@ -193,7 +193,7 @@ impl Shared {
                 if progress {
                     c.progress_at = now;
                 }
-                self.await_close(c);
+                self.parting.await_close(c);
                 self.sweep_wanted = true;
             }
             Ok(Flushed::Nothing) => {}
