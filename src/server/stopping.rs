@@ -43,8 +43,8 @@ pub(super) enum Step {
     Draining { deadline: Instant },
     /// The actor was told to stop, and the exact sequence is being made durable. The disk has until the deadline.
     Settling { deadline: Instant },
-    /// The exact sequence is durable. The remaining answers are being written, and the last news of the peers is
-    /// being saved.
+    /// The exact sequence is durable. The remaining answers are being written, clients close, and the last news of the
+    /// peers is being saved.
     Flushing,
 }
 
@@ -85,6 +85,7 @@ impl<E: Edge> Server<E> {
             at: self.now,
             step: Step::Draining { deadline },
         };
+        self.transport.begin_parting();
         self.notify_of_change();
         // Connections that wait in the kernel's queue have arrived too.
         self.accept_the_last();
@@ -134,7 +135,7 @@ impl<E: Edge> Server<E> {
             Step::Settling { .. } => None,
             // Peers may have spoken until the exact sequence was durable.
             Step::Flushing if self.actor.is_saving() => None,
-            Step::Flushing => self.transport.is_flushed().then(|| self.clean_exit()),
+            Step::Flushing => self.transport.has_parted().then(|| self.clean_exit()),
         }
     }
 
@@ -222,6 +223,14 @@ impl<E: Edge> Server<E> {
 
     fn clean_exit(&mut self) -> Exit {
         self.tell_what_was_left_out();
+        let late = self.transport.late_to_part();
+        if late > 0 {
+            warn!(
+                event = "clientsLate";
+                "{late} clients did not close in time: exiting without them; if they were still reading, they may have \
+                 lost their last answers"
+            );
+        }
         info!(event = "stopped"; "stopped at sequence {}", self.actor.sequence());
         match self.actor.is_objected() {
             true => Exit::Objected,

@@ -18,6 +18,7 @@ mod admission;
 mod decoding;
 mod handshakes;
 mod holders;
+mod parting;
 mod pulling;
 mod reading;
 mod reserve;

@@ -449,7 +449,10 @@ impl Shared {
     fn discard<S: Socket>(&mut self, c: &mut Connection<S>, mailbox: &mut Mailbox) {
         match self.pull_and_drop(c) {
             // There may always be more, so the others have their turn first.
-            Pulled::Part | Pulled::Full => read_again(c, mailbox),
+            Pulled::Part | Pulled::Full => {
+                self.parting.await_close(c);
+                read_again(c, mailbox);
+            }
             Pulled::Nothing if c.inflow != Inflow::Ended => c.resume = Resume::Poll,
             Pulled::Nothing | Pulled::Failed(_) | Pulled::Unsealed(_) => {
                 self.close(c, CloseReason::Told);

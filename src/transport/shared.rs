@@ -15,7 +15,8 @@ use ipseity_core::{
 use ipseity_frames::FrameDecoder;
 
 use super::{
-    ByHttp, Closure, TransportLimits, handshakes::Sealing, holders::Holders, reserve::Reserve,
+    ByHttp, Closure, TransportLimits, handshakes::Sealing, holders::Holders, parting::Parting,
+    reserve::Reserve,
 };
 use crate::{
     buffer::BufferPool,
@@ -101,6 +102,7 @@ pub(super) struct Shared {
     /// Connections on which nothing is left to do, and that have to be ended. Some may be closed already.
     pub(super) ending: VecDeque<ConnectionId>,
     pub(super) closures: Vec<Closure>,
+    pub(super) parting: Parting,
     /// Whether a connection has come under a deadline since the last sweep.
     pub(super) sweep_wanted: bool,
     pub(super) errors: BTreeMap<u16, u64>,
@@ -146,6 +148,7 @@ impl Shared {
             reapable: VecDeque::new(),
             ending: VecDeque::new(),
             closures: Vec::new(),
+            parting: Parting::default(),
             sweep_wanted: false,
             errors: BTreeMap::new(),
         }

@@ -89,7 +89,10 @@ impl Shared {
                 let wait = now.since(c.progress_at);
                 self.close(c, CloseReason::Idle(wait));
             }
-            Overdue::Linger => self.close(c, CloseReason::Told),
+            Overdue::Linger => {
+                self.parting.late_to_close(c);
+                self.close(c, CloseReason::Told);
+            }
         }
     }
 }

@@ -193,6 +193,7 @@ impl Shared {
                 if progress {
                     c.progress_at = now;
                 }
+                self.parting.await_close(c);
                 self.sweep_wanted = true;
             }
             Ok(Flushed::Nothing) => {}

@@ -232,6 +232,11 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
     ),
     (
         "src/server/stopping.rs",
+        "{late} clients did not close",
+        "once in a life",
+    ),
+    (
+        "src/server/stopping.rs",
         "stopped at sequence",
         "once in a life",
     ),

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use ipseity::{
-    limits::{FRAMES_PER_CONNECTION_MAX, STOP_DRAIN, STOP_TIMEOUT, STORAGE_EXIT},
+    limits::{
+        FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT, STOP_DRAIN, STOP_TIMEOUT, STORAGE_EXIT,
+        SWEEP_INTERVAL,
+    },
     server::Exit,
 };
 use ipseity_core::{
@@ -76,6 +79,8 @@ fn answers_of_a_slow_reader(mut client: Client, world: &mut World, requests: &[u
         world.drive();
         answers.extend(client.bytes());
         if client.has_ended() {
+            drop(client);
+            world.drive();
             return answers;
         }
     }
@@ -112,6 +117,59 @@ fn requests_by_http_of_a_slow_reader_that_arrived_before_a_stop_are_answered() {
     let answers = String::from_utf8(answers).unwrap();
     assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), requests);
     assert_eq!(world.exit(0), Some(Exit::Clean));
+}
+
+/// A client that reads late and goes on sending until the server has ended its side. All that had arrived before the
+/// stop must be answered. Whatever was sent afterwards is answered, refused or dropped.
+fn answer_one_that_goes_on_sending(world: &mut World) -> Client {
+    let mut client = world.connect(0);
+    world.drive();
+    let arrived = 20_000;
+    client.send(&[0, 1, 1].repeat(arrived));
+    world.signal(0);
+    let mut codes = Vec::new();
+    for _ in 0..1000 {
+        client.send(&[0, 1, 1].repeat(10));
+        world.drive();
+        codes.extend(client.codes());
+        assert!(!client.is_reset(), "{} are answered", codes.len());
+        if client.has_ended() {
+            assert!(codes.len() >= arrived, "{}", codes.len());
+            assert!(codes[..arrived].iter().all(|code| *code == 0));
+            return client;
+        }
+    }
+    panic!("the stop does not end");
+}
+
+#[test]
+fn a_client_that_reads_late_and_goes_on_sending_gets_all_its_answers_in_a_stop() {
+    let mut world = World::with(holds_little());
+    let client = answer_one_that_goes_on_sending(&mut world);
+    assert_eq!(world.exit(0), None, "it may still be reading");
+    drop(client);
+    world.drive();
+    assert_eq!(world.exit(0), Some(Exit::Clean));
+}
+
+#[test]
+fn a_client_that_does_not_close_holds_up_a_stop_only_so_long() {
+    let mut world = World::with(holds_little());
+    let client = answer_one_that_goes_on_sending(&mut world);
+    let (waited, exit) = exit(&mut world);
+    assert_eq!(exit, Exit::Clean);
+    assert!(waited <= LINGER_TIMEOUT + SWEEP_INTERVAL, "{waited:?}");
+    drop(client);
+}
+
+#[test]
+fn a_client_that_only_keeps_its_connection_does_not_hold_up_a_stop() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(AT_ONCE, 1000));
+    client.ask(1);
+    assert_eq!(world.collect(&mut client), [1]);
+    world.signal(0);
+    assert_eq!(exit(&mut world), (Duration::ZERO, Exit::Clean));
+    assert!(client.has_ended() && !client.is_reset());
 }
 
 #[test]

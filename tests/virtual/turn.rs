@@ -83,6 +83,9 @@ fn entries_are_handled_in_the_order_in_which_they_came() {
             "> write stop sequence=4",
             "written stop",
             "> stopped",
+            // Whoever still sends is waited for.
+            "readable connection=0.0",
+            "readable connection=1.1",
         ]
     );
     assert_eq!(world.exit(0), Some(Exit::Clean));
