@@ -1,12 +1,12 @@
 //! The actor with a store that fences and may be away: doubt, patience, and a life that is fenced.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use ipseity_core::{
     actor::{Actor, ActorConfig, Effect, Event, Outcome, Report, Write, Written},
     identity::{Identity, Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
-    limits::{BOOT_JUMP_MAX, STORE_PATIENCE},
+    limits::{BOOT_JUMP_MAX, SAVE_BURST, STORE_PATIENCE},
     time::Instant,
     words::{ErrorCode, Message, Objection, Stage, Standing, StoreState, SyncMessage, Told, Vote},
 };
@@ -509,6 +509,38 @@ fn a_life_of_another_cluster_stops_no_life() {
         [(BOB, Refused(ErrorCode::ForeignCluster))]
     );
     assert_eq!(scene.ask(ALICE, 1), [(ALICE, From(1))]);
+}
+
+#[test]
+fn a_life_in_a_store_that_ends_saves_nothing_of_its_peers() {
+    // Peers that restart in a loop speak to it until the process is gone, and no budget bounds what a stop saves.
+    let restarts = |scene: &mut Scene, boots: Range<u64>| {
+        let mut saves = 0;
+        for boot in boots {
+            let pid = Pid::new(2).unwrap();
+            let peer = SyncMessage {
+                pid,
+                ..life(boot, Stage::Serves)
+            };
+            for effect in hears(scene, ALICE, peer) {
+                if let Effect::Write(Write::Members(_)) = effect {
+                    saves += 1;
+                    scene.on(Event::Written(Written::Members(Outcome::Durable)));
+                }
+            }
+        }
+        saves
+    };
+    for end in [Event::Fenced, CEILING_FENCED, Event::Stop] {
+        let mut scene = scene();
+        assert_eq!(restarts(&mut scene, 1..101), SAVE_BURST, "while it serves");
+        scene.on(end.clone());
+        assert_eq!(restarts(&mut scene, 101..201), 0, "{end:?}");
+        assert!(
+            scene.actor.has_saved(),
+            "nothing is lost that it could have kept"
+        );
+    }
 }
 
 #[test]

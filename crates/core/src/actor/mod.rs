@@ -387,9 +387,9 @@ impl Actor {
         self.guard.is_saving()
     }
 
-    /// Whether all that is known of other pids is on the disk.
+    /// Whether all that is known of other pids is on the disk, or will not be in any case.
     pub fn has_saved(&self) -> bool {
-        self.guard.has_saved()
+        self.keeps_nothing() || self.guard.has_saved()
     }
 
     /// What is known of other pids.

@@ -149,6 +149,9 @@ impl Actor {
 
     /// Writes what is remembered of the peers to the disk, if it is time. During a stop it always is.
     pub(super) fn save_members(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if self.keeps_nothing() {
+            return;
+        }
         match self.guard.take_unsaved(now, self.phase.is_stopping()) {
             Save::Nothing => {}
             Save::Now(members) => effects.push(Effect::Write(Write::Members(members))),
@@ -160,5 +163,12 @@ impl Actor {
     pub(super) fn on_save_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.guard.wait_is_over();
         self.save_members(now, effects);
+    }
+
+    /// Whether what is remembered of the peers ends with this process, which ends. A store that fences keeps nothing of them:
+    /// a save only holds back the answer to a claim, and nobody is accepted any more. Peers that speak until the process is
+    /// gone must not keep it busy with saves, of which a stop makes as many as there is news.
+    pub(super) const fn keeps_nothing(&self) -> bool {
+        self.config.fences && self.phase.is_stopping()
     }
 }
