@@ -33,7 +33,7 @@ const ETCD_TRACED: u64 = 20;
 const ETCD_FIRST: u64 = FIRST_SEED + 80;
 
 /// Seeds of long runs that have failed once.
-const FAILED_ONCE: [u64; 9] = [
+const FAILED_ONCE: [u64; 11] = [
     // The goodbye of a life whose claim was being saved was not read.
     299,
     // A claim was confirmed again, although another life had been heard to serve since.
@@ -52,6 +52,10 @@ const FAILED_ONCE: [u64; 9] = [
     1_099_511_627_858,
     // The judge did not know that the answer to a claim can come after the next life has begun.
     1_099_512_000_433,
+    // A server in etcd that was fenced saved what it remembered of its peers in each turn until it exited.
+    1_099_512_000_480,
+    // An operator said after a restore that all pids begin above zero, and that counted as not said.
+    1_099_520_000_180,
 ];
 
 /// What no seed brings, because there all servers take connections without TLS, their certificates are good, and a run is

@@ -54,11 +54,12 @@ enum At {
 type Done = Result<Raised, NoEpoch>;
 
 impl Epoch {
-    /// All pids begin above this.
+    /// All pids begin above this, and above 1: zero in `meta` says that no operator has spoken, and peers that remember a
+    /// life which has handed out nothing would stop every later one.
     pub fn new(layout: Layout, above: Sequence) -> Epoch {
         Epoch {
             layout,
-            above,
+            above: above.max(Sequence::ZERO.saturating_add(1)),
             at: At::Looking,
             tries: Tries::new(OPERATOR_FAILURES_MAX),
         }
