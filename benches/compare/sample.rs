@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
@@ -166,11 +166,7 @@ pub fn measure(
     line.extend(server.client(load, time, warmup));
     let line = line;
     for _ in 0..TRIES {
-        let output = Command::new(&line[0])
-            .args(&line[1..])
-            .stdin(Stdio::null())
-            .output()
-            .unwrap_or_else(|error| panic!("cannot run {}: {error}", line.join(" ")));
+        let output = output_of(&line);
         let text = String::from_utf8_lossy(&output.stdout);
         let report: Value = serde_json::from_str(&text).unwrap_or_default();
         let round = &report["points"][0]["rounds"][0];
@@ -180,34 +176,41 @@ pub fn measure(
         let is_empty = round["ended"] == "done" && round["requests"] == 0;
         assert!(
             is_empty,
-            "measuring {}: {} ended with {}:\n{text}{}",
+            "measuring {}: {}",
             server.name(),
-            line.join(" "),
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
+            ended(&line, &output)
         );
     }
     panic!("{} answered nothing in {TRIES} samples", server.name());
 }
 
-/// One sample of a server that has a client of its own. `requests` finds in its output how many requests a second there
-/// were; nothing else is known.
-pub fn by_its_own_client(line: &[String], requests: impl Fn(&str) -> Option<f64>) -> Sample {
-    let output = Command::new(&line[0])
+/// Runs a client to its end.
+fn output_of(line: &[String]) -> Output {
+    Command::new(&line[0])
         .args(&line[1..])
         .stdin(Stdio::null())
         .output()
-        .unwrap_or_else(|error| panic!("cannot run {}: {error}", line.join(" ")));
+        .unwrap_or_else(|error| panic!("cannot run {}: {error}", line.join(" ")))
+}
+
+/// How a client has ended, and what it said.
+fn ended(line: &[String], output: &Output) -> String {
+    format!(
+        "{} ended with {}:\n{}{}",
+        line.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// One sample of a server that has a client of its own. `requests` finds in its output how many requests a second there
+/// were; nothing else is known.
+pub fn by_its_own_client(line: &[String], requests: impl Fn(&str) -> Option<f64>) -> Sample {
+    let output = output_of(line);
     let text = String::from_utf8_lossy(&output.stdout);
     let found = requests(&text).filter(|_| output.status.success());
-    let requests = found.unwrap_or_else(|| {
-        panic!(
-            "{} ended with {}:\n{text}{}",
-            line.join(" "),
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        )
-    });
+    let requests = found.unwrap_or_else(|| panic!("{}", ended(line, &output)));
     Sample {
         requests,
         cpu_us: f64::NAN,

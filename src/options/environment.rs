@@ -80,8 +80,8 @@ impl FromEnvironment {
     fn forget_directory(&mut self) {
         let flag = "data-dir";
         if self.flags.remove(flag) {
-            self.arguments
-                .retain(|word| !word.starts_with("--data-dir="));
+            let word = format!("--{flag}=");
+            self.arguments.retain(|given| !given.starts_with(&word));
             self.overruled.push(variable(flag));
         }
     }

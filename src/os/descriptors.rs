@@ -98,8 +98,9 @@ pub struct Others {
     pub owners: usize,
 }
 
-/// Raises the soft limit of open files (`ulimit -n`) towards what so many connections and those to others need, as far as the hard limit goes, and says how many that leaves room for. The reserves are left out of those numbers, so
-/// that a flood still gets its answer, probes too, and peers still get in.
+/// Raises the soft limit of open files (`ulimit -n`) towards what so many connections and those to others need, as far as
+/// the hard limit goes, and says how many that leaves room for. The reserves are left out of those numbers, so that a flood
+/// still gets its answer, probes too, and peers still get in.
 ///
 /// # Errors
 /// The limit leaves no room for a single client.

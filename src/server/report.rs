@@ -429,19 +429,17 @@ impl<E: Edge> Server<E> {
         });
     }
 
-    /// That the word of the operator with which this directory was started, or this etcd was restored, is too low for the peer that objects. No word
-    /// counts against a conflict.
+    /// That the word of the operator with which this directory was started, or this etcd was restored, is too low for the
+    /// peer that objects. No word counts against a conflict.
     fn word_too_low(&self, standing: Standing) -> String {
         let own = self.actor.config();
-        match (own.recovered, own.fences) {
-            (Sequence::ZERO, _) => String::new(),
-            (said, false) if standing == Standing::Stale => {
-                format!(" (--recover-above {said} IS TOO LOW)")
-            }
-            (said, true) if standing == Standing::Stale => {
-                format!(" (`ipseity-cli pids epoch --above {said}` WAS TOO LOW)")
-            }
-            _ => String::new(),
+        let said = own.recovered;
+        if said == Sequence::ZERO || standing != Standing::Stale {
+            return String::new();
+        }
+        match own.fences {
+            false => format!(" (--recover-above {said} IS TOO LOW)"),
+            true => format!(" (`ipseity-cli pids epoch --above {said}` WAS TOO LOW)"),
         }
     }
 }
