@@ -149,7 +149,8 @@ struct EndState {
     /// The last sequence that was told there, in a syncRequest or a syncReply.
     told: u64,
     asked: Option<Announcement>,
-    answered: Option<u64>,
+    /// The sequence that was told there in a syncReply, and the pid and the boot of the life that told it.
+    answered: Option<(u64, u16, u64)>,
     /// When a life claimed its pid there.
     claimed_at: Option<Instant>,
     /// A syncReply, an objection or an overrule was written there.
@@ -306,7 +307,12 @@ impl Judge {
 
     /// Whether a life is in etcd, and a later one of its pid has begun.
     pub fn is_superseded(&self, life: &Life) -> bool {
-        life.is_in_etcd && life.boot < self.pids[&life.pid].boot_max
+        life.is_in_etcd && self.is_followed(life.pid, life.boot)
+    }
+
+    /// Whether a later life of a pid has begun.
+    fn is_followed(&self, pid: u16, boot: u64) -> bool {
+        boot < self.pids[&pid].boot_max
     }
 
     pub fn is_breached(&self, pid: u16) -> bool {

@@ -92,12 +92,13 @@ impl Judge {
                     self.remembered.push(frame.to_vec());
                 }
                 // It asks again, so it has taken in the answer to its request before, unless it objects to the
-                // server that answered.
+                // life that answered: its state may be older, or it has heard a later life of that pid.
                 let answered = other.and_then(|other| self.ends.get_mut(&other)?.answered.take());
-                let is_good =
-                    hearer.is_some_and(|hearer| !self.pids[&self.lives[hearer].pid].was_breached);
-                if let Some(answered) = answered.filter(|_| is_good) {
-                    self.absorbs(server, answered);
+                if let Some((sequence, pid, boot)) = answered
+                    && !self.pids[&pid].was_breached
+                    && !self.is_followed(pid, boot)
+                {
+                    self.absorbs(server, sequence);
                 }
                 let life = &self.lives[server];
                 state.asked = Some(Announcement {
@@ -120,7 +121,8 @@ impl Judge {
             Some(Kind::SyncReply) => {
                 let sequence = self.tells(server, state, body);
                 let asked = other.and_then(|other| self.ends.get_mut(&other)?.asked.take());
-                state.answered = Some(sequence);
+                let Life { pid, boot, .. } = self.lives[server];
+                state.answered = Some((sequence, pid, boot));
                 state.is_peer = true;
                 self.answers(hearer);
                 if let Some(hearer) = hearer {
