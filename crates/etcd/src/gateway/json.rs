@@ -77,6 +77,7 @@ pub fn answer(call: &Call, body: &[u8]) -> Result<Answer, Fault> {
             (body.header, Answered::Revoked)
         }
     };
+    header.check(&answered)?;
     let header = Header {
         cluster_id: header.cluster_id,
         revision: header.revision,
@@ -156,6 +157,30 @@ struct HeaderBody {
     revision: i64,
     #[serde(default, deserialize_with = "number")]
     raft_term: u64,
+}
+
+impl HeaderBody {
+    /// Checks that it says what is judged by it: which etcd this is, how new, and under which leader. None of these is
+    /// ever zero in etcd, so one that is absent was left out by somebody between.
+    fn check(&self, answered: &Answered) -> Result<(), Fault> {
+        let (is_store, is_renewal) = match answered {
+            Answered::Range(_) | Answered::Txn { .. } => (true, true),
+            Answered::KeptAlive(ttl) => (false, ttl.is_some()),
+            Answered::Granted { .. } | Answered::Revoked => (false, false),
+        };
+        let fields = [
+            ("cluster_id", is_store && self.cluster_id == 0),
+            ("revision", is_store && self.revision <= 0),
+            ("raft_term", is_renewal && self.raft_term == 0),
+        ];
+        let absent = fields.iter().find(|(_, is_absent)| *is_absent);
+        absent.map_or(Ok(()), |(field, _)| {
+            Err(Fault::Unanswered(format!(
+                "its answer has no {field}, which etcd always tells: name the members of etcd themselves, not a proxy \
+                 that leaves it out"
+            )))
+        })
+    }
 }
 
 #[derive(Deserialize)]

@@ -40,10 +40,13 @@ fn requests_are_what_etcd_understands() {
         answer(200, EMPTY),
         answer(
             200,
-            r#"{"header":{},"succeeded":true,"responses":[{"response_put":{}},{"response_delete_range":{}},{"response_range":{}}]}"#,
+            r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"succeeded":true,"responses":[{"response_put":{}},{"response_delete_range":{}},{"response_range":{}}]}"#,
         ),
         answer(200, r#"{"header":{},"ID":"7","TTL":"2"}"#),
-        answer(200, r#"{"result":{"header":{},"ID":"7","TTL":"2"}}"#),
+        answer(
+            200,
+            r#"{"result":{"header":{"raft_term":"3"},"ID":"7","TTL":"2"}}"#,
+        ),
         answer(200, r#"{"header":{}}"#),
     ]);
     let mut gateway = patient(&to(&script));
@@ -99,13 +102,16 @@ fn numbers_are_texts_or_numbers_and_what_is_absent_is_zero() {
         answer(200, EMPTY),
         answer(
             200,
-            r#"{"header":{"cluster_id":7,"revision":8},"kvs":[{"key":"YQ==","mod_revision":5}],"count":1}"#,
+            r#"{"header":{"cluster_id":7,"revision":8,"raft_term":3},"kvs":[{"key":"YQ==","mod_revision":5}],"count":1}"#,
         ),
-        answer(200, r#"{"header":{},"responses":[{"response_range":{}}]}"#),
+        answer(
+            200,
+            r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"responses":[{"response_range":{}}]}"#,
+        ),
         chunked(200, r#"{"result":{"header":{"revision":"4"},"ID":"7"}}"#),
         chunked(
             200,
-            "{\"result\":{\"header\":{},\"ID\":\"7\",\"TTL\":\"5\"}}\n{\"result\":{}}\n",
+            "{\"result\":{\"header\":{\"raft_term\":\"3\"},\"ID\":\"7\",\"TTL\":\"5\"}}\n{\"result\":{}}\n",
         ),
     ]);
     let mut gateway = patient(&to(&script));
@@ -259,13 +265,16 @@ fn whatever_may_have_been_done_is_left_open_and_not_sent_again() {
         (answer(200, "{}"), "missing field `header`"),
         (answer(200, "hello"), "cannot be understood"),
         (
-            answer(200, r#"{"header":{},"succeeded":true}"#),
+            answer(
+                200,
+                r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"succeeded":true}"#,
+            ),
             "another number of answers",
         ),
         (
             answer(
                 200,
-                r#"{"header":{},"succeeded":true,"responses":[{"response_range":{}}]}"#,
+                r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"succeeded":true,"responses":[{"response_range":{}}]}"#,
             ),
             "other questions",
         ),
@@ -303,7 +312,7 @@ fn whatever_may_have_been_done_is_left_open_and_not_sent_again() {
 #[test]
 fn what_somebody_else_has_put_there_as_bytes_hides_nothing() {
     let body = concat!(
-        r#"{"header":{},"kvs":[{"key":"YS//","value":"//4=","mod_revision":"1"},"#,
+        r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"kvs":[{"key":"YS//","value":"//4=","mod_revision":"1"},"#,
         r#"{"key":"YS9i","value":"MQ==","mod_revision":"2"}]}"#,
     );
     let script = Script::new([answer(200, body)]);
@@ -312,14 +321,68 @@ fn what_somebody_else_has_put_there_as_bytes_hides_nothing() {
     assert_eq!(read, [("a/\u{fffd}", "\u{fffd}\u{fffd}"), ("a/b", "1")]);
 }
 
+/// etcd leaves out what is zero, and none of these ever is.
+#[test]
+fn an_answer_that_does_not_say_which_etcd_it_is_from_is_not_believed() {
+    let txn = r#""succeeded":true,"responses":[{"response_put":{}}]"#;
+    for (call, header, rest, absent) in [
+        (read("a"), "", "", "cluster_id"),
+        (
+            read("a"),
+            r#""revision":"9","raft_term":"3""#,
+            "",
+            "cluster_id",
+        ),
+        (
+            read("a"),
+            r#""cluster_id":"7","raft_term":"3""#,
+            "",
+            "revision",
+        ),
+        (
+            read("a"),
+            r#""cluster_id":"7","revision":"9""#,
+            "",
+            "raft_term",
+        ),
+        (a_write(), "", txn, "cluster_id"),
+        (
+            a_write(),
+            r#""cluster_id":"7","raft_term":"3""#,
+            txn,
+            "revision",
+        ),
+    ] {
+        let comma = if rest.is_empty() { "" } else { "," };
+        let body = format!("{{\"header\":{{{header}}}{comma}{rest}}}");
+        let script = Script::new([answer(200, &body)]);
+        let text = unanswered(patient(&to(&script)).call(&call));
+        let says = format!("its answer has no {absent}, which etcd always tells: name the members");
+        assert!(text.contains(&says), "{body}: {text}");
+    }
+    // A renewed lease counts only under the leader who has renewed it. One that is gone is gone.
+    let script = Script::new([
+        chunked(200, r#"{"result":{"header":{},"ID":"7","TTL":"5"}}"#),
+        chunked(200, r#"{"result":{"header":{},"ID":"7"}}"#),
+    ]);
+    let mut gateway = patient(&to(&script));
+    let text = unanswered(gateway.call(&Call::KeepAlive(7)));
+    assert!(text.contains("its answer has no raft_term"), "{text}");
+    let gone = gateway.call(&Call::KeepAlive(7)).unwrap();
+    assert_eq!(gone.answered, Answered::KeptAlive(None));
+}
+
 #[test]
 fn answers_that_are_odd_are_not_believed() {
     for (call, body) in [
         (
             read("a"),
-            r#"{"header":{},"kvs":[{"key":"!","mod_revision":"1"}]}"#,
+            r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"kvs":[{"key":"!","mod_revision":"1"}]}"#,
         ),
-        (read("a"), r#"{"header":{},"kvs":[{"key":"YQ=="}]}"#),
+        (
+            read("a"),
+            r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"kvs":[{"key":"YQ=="}]}"#,
+        ),
         (read("a"), r#"{"header":{"revision":"many"}}"#),
         (grant(7, 5), r#"{"header":{},"ID":"8","TTL":"5"}"#),
         (grant(7, 5), r#"{"header":{},"ID":"7"}"#),
@@ -363,7 +426,7 @@ fn a_read_goes_on_to_the_next_endpoint_and_stays_there() {
 
 #[test]
 fn a_write_goes_on_only_where_the_endpoint_has_surely_done_nothing() {
-    let done = r#"{"header":{},"succeeded":true,"responses":[{"response_put":{}}]}"#;
+    let done = r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"succeeded":true,"responses":[{"response_put":{}}]}"#;
     let (nobody, silent) = (Nobody::new(), Silent::new());
     for away in [nobody.address(), silent.socket_address().to_string()] {
         let good = Script::new([answer(200, done), answer(200, done)]);
