@@ -164,6 +164,7 @@ pub fn pid_store_options(
             ttl: etcd.lease,
             step: STEP_MIN,
         },
+        is_existing: options.is_existing,
     })
 }
 

@@ -58,7 +58,7 @@ debug\t''"
 complete -c ipseity -l log-format -d 'how log lines look; with json each is one JSON object, which names its kind of event (default text)' -r -f -a "text\t''
 json\t''"
 complete -c ipseity -l pid-from-hostname -d 'the pid is the number at the end of the host name, as a StatefulSet of Kubernetes gives it: 3 on ipseity-3'
-complete -c ipseity -l existing -d 'refuse to start if the state directory holds no state yet'
+complete -c ipseity -l existing -d 'refuse to start if the state directory holds no state yet, or etcd nothing of the cluster'
 complete -c ipseity -l allow-shared-dir -d 'accept a state directory to which everybody may write'
 complete -c ipseity -l ephemeral -d 'keep nothing on the disk: after a restart the same identities are handed out again'
 complete -c ipseity -l members-lost -d 'the list of members that was lost from the state directory will not come back; needed for one start only'

@@ -212,7 +212,7 @@ pub(super) fn table() -> Vec<Flag> {
         Flag {
             name: "existing",
             takes: Nothing,
-            help: "refuse to start if the state directory holds no state yet",
+            help: "refuse to start if the state directory holds no state yet, or etcd nothing of the cluster",
             default: None,
         },
         Flag {

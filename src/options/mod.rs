@@ -116,7 +116,7 @@ pub struct Options {
     pub state: StateAt,
     /// `--data-dir` was not given. The parent of the default directory is made too.
     pub is_default_dir: bool,
-    /// The state directory must already hold a state.
+    /// The state directory must already hold a state, or etcd the cluster.
     pub is_existing: bool,
     /// The state directory is accepted even if everybody may write to it.
     pub may_be_shared: bool,

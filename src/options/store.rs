@@ -52,9 +52,8 @@ impl StateAt {
 }
 
 /// Flags that count only with a state directory, and those that only say where it is.
-const OF_DIRECTORY: [&str; 5] = [
+const OF_DIRECTORY: [&str; 4] = [
     "data-dir",
-    "existing",
     "allow-shared-dir",
     "members-lost",
     "recover-above",
@@ -305,10 +304,6 @@ mod tests {
             (
                 "--store etcd://a --pid 1 --ephemeral",
                 "--store and --ephemeral contradict each other",
-            ),
-            (
-                "--store etcd://a --pid 1 --existing",
-                "--store and --existing contradict each other",
             ),
             (
                 "--store etcd://a --pid 1 --recover-above 5",

@@ -31,7 +31,10 @@ pub use self::{
     link::{Failed, Now},
     prospect::{PidProspect, Takes, prospect},
 };
-use crate::{limits::LEASE_MARGIN_PARTS, store::Started};
+use crate::{
+    limits::LEASE_MARGIN_PARTS,
+    store::{Note, Started},
+};
 
 /// The etcd in which the pids are.
 #[derive(Clone, Debug)]
@@ -53,6 +56,15 @@ pub struct PidStoreOptions {
     pub wanted: Wanted,
     /// Who claims it.
     pub claimant: Claimant,
+    /// Only if the cluster is there already.
+    pub is_existing: bool,
+}
+
+impl PidStoreOptions {
+    fn claim(&self) -> Claim {
+        let layout = self.place.layout();
+        Claim::new(layout, self.wanted, self.claimant.clone()).of_existing(self.is_existing)
+    }
 }
 
 impl Place {
@@ -127,7 +139,7 @@ pub fn claim(
 ) -> Result<Claimed, String> {
     let place = &options.place;
     let mut link = Link::new(place.gateway()?, Arc::clone(now));
-    let mut claim = Claim::new(place.layout(), options.wanted, options.claimant.clone());
+    let mut claim = options.claim();
     let mut result = None;
     let tenure = loop {
         let step = claim.step(result.take(), &mut || link.random());
@@ -157,7 +169,10 @@ pub fn claim(
     Ok(Claimed {
         pid: tenure.pid,
         session: tenure.session(),
-        started: started(&tenure),
+        started: Started {
+            notes: notes(place, &tenure),
+            ..started(&tenure)
+        },
         // The first sign of life asks again.
         owners: owners.unwrap_or_default(),
         confirmed,
@@ -198,7 +213,24 @@ fn why_not(error: &NoClaim) -> String {
         }
         NoClaim::Call(error) => format!("cannot claim a pid: {}", no_answer(error)),
         NoClaim::Breach(breach) => format!("cannot claim a pid: {breach}"),
+        NoClaim::NoCluster { .. } => format!(
+            "{error}, and --existing requires it; check --store and --cluster, or leave --existing out for the first start \
+             of a cluster"
+        ),
     }
+}
+
+/// What people should hear of a claim, beside what has become of it.
+fn notes(place: &Place, tenure: &Tenure) -> Vec<Note> {
+    let made = tenure.made_cluster.then(|| Note {
+        event: "firstStart",
+        text: format!(
+            "first start in {}: nothing was there of cluster \"{}\", and this start has made it, with the id {:032x}. If the \
+             cluster has run before, stop this server: its state is somewhere else, and --store or --cluster is wrong",
+            place.target, place.cluster, tenure.watch.meta.value.id
+        ),
+    });
+    made.into_iter().collect()
 }
 
 /// What a start has found, as for a state directory.

@@ -4,9 +4,9 @@
 
 use ipseity_core::identity::{Pid, Sequence};
 use ipseity_etcd::{Call, Procedure as _, Step, World as _};
-use ipseity_pids::{Claim, Survey, Waiting, Wanted, floor, free};
+use ipseity_pids::{NoClaim, Survey, Waiting, Wanted, floor, free};
 
-use super::{PidStoreOptions, link::Link, no_answer};
+use super::{PidStoreOptions, link::Link, no_answer, why_not};
 
 /// What a start would find and take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub enum Takes {
 pub fn prospect(options: &PidStoreOptions) -> Result<PidProspect, String> {
     let mut link = Link::new(options.place.gateway()?, super::no_clock());
     let layout = options.place.layout();
-    let mut claim = Claim::new(layout.clone(), options.wanted, options.claimant.clone());
+    let mut claim = options.claim();
     let mut result = None;
     let mut survey = None;
     loop {
@@ -64,6 +64,7 @@ pub fn prospect(options: &PidStoreOptions) -> Result<PidProspect, String> {
                 };
                 result = Some(answer);
             }
+            (Step::Done(Err(error @ NoClaim::NoCluster { .. })), _) => return Err(why_not(&error)),
             (Step::Done(Err(error)), _) => return Err(error.to_string()),
             (Step::Wait(_), Some(survey)) => {
                 let waiting = claim.waiting().cloned();

@@ -284,6 +284,56 @@ fn the_first_claim_makes_what_the_cluster_has_in_common() {
 }
 
 #[test]
+fn only_the_claim_that_makes_the_cluster_says_so() {
+    let mut etcd = Etcd::new();
+    // The answer to the look, or to what makes the cluster, may be lost.
+    etcd.fates = VecDeque::from([Fate::Lost, Fate::AnswerLost]);
+    assert!(etcd.claim(7).made_cluster);
+    assert!(!etcd.claim(8).made_cluster);
+    // Two starts at once: the second finds what the first has made in between.
+    let mut etcd = Etcd::new();
+    let mut claim = Claim::new(layout(), Wanted::Pid(pid(7)), claimant());
+    let Step::Call(look) = claim.step(None, &mut || 1) else {
+        panic!()
+    };
+    let empty = etcd.call(look);
+    assert!(etcd.claim(8).made_cluster);
+    let Step::Call(makes) = claim.step(Some(empty), &mut || 1) else {
+        panic!()
+    };
+    let mut result = Some(etcd.call(makes));
+    let tenure = loop {
+        match claim.step(result.take(), &mut || 2) {
+            Step::Call(call) => result = Some(etcd.call(call)),
+            Step::Wait(wait) => etcd.pass(wait),
+            Step::Done(done) => break done.unwrap(),
+        }
+    };
+    assert!(!tenure.made_cluster);
+}
+
+#[test]
+fn a_claim_of_what_exists_makes_no_cluster() {
+    let mut etcd = Etcd::new();
+    let strict = |wanted| Claim::new(layout(), wanted, claimant()).of_existing(true);
+    let root = "/ids/ipseity/".to_owned();
+    for wanted in [Wanted::Pid(pid(7)), auto(0, 9)] {
+        let none = etcd.run(strict(wanted));
+        assert_eq!(none, Err(NoClaim::NoCluster { root: root.clone() }));
+    }
+    // It has only looked.
+    assert_eq!(etcd.store.header().revision, 1);
+    etcd.claim(7);
+    // A pid may be new where the cluster is not.
+    let tenure = etcd.run(strict(Wanted::Pid(pid(8)))).unwrap();
+    assert!(tenure.is_first && !tenure.made_cluster);
+    // Keys without what they have in common are no first start.
+    etcd.store.wipe(&layout().meta());
+    let wiped = etcd.run(strict(Wanted::Pid(pid(9))));
+    assert_eq!(wiped, Err(NoClaim::Breach(Breach::MetaMissing)));
+}
+
+#[test]
 fn a_life_begins_above_the_ceiling_of_the_one_before() {
     let mut etcd = Etcd::new();
     let mut tenure = etcd.claim(7);

@@ -107,6 +107,31 @@ fn each_start_takes_a_pid_of_its_own_and_a_clean_stop_gives_it_back() {
     assert!(!again.log().contains("waiting for"), "{}", again.log());
 }
 
+/// A wrong prefix would begin a cluster of its own, whose identities are those of the right one.
+#[test]
+fn a_start_that_makes_a_cluster_says_so_and_with_existing_it_makes_none() {
+    let etcd = Etcd::start();
+    let strict = ["--pid", "auto", "--existing"];
+    let none = "nothing is there of the cluster, below ipseity/ipseity/";
+    let advice = "and --existing requires it; check --store and --cluster";
+    let first = refused(&etcd, &strict);
+    assert_eq!(first.code, Some(1), "{}", first.log);
+    let (code, said) = check(&etcd, &strict);
+    assert_eq!(code, Some(1), "{said}");
+    for text in [&first.log, &said] {
+        assert!(text.contains(none) && text.contains(advice), "{text}");
+    }
+    let made = format!(
+        "first start in {}/ipseity: nothing was there of cluster",
+        etcd.target()
+    );
+    let server = start(&etcd, &["--pid", "auto"]);
+    assert!(server.log().contains(&made), "{}", server.log());
+    let other = start(&etcd, &strict);
+    assert!(!other.log().contains("first start"), "{}", other.log());
+    assert_ne!(pid(&server), pid(&other));
+}
+
 #[test]
 fn after_a_crash_a_start_with_the_same_pid_waits_for_the_lease() {
     let etcd = Etcd::start();

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use ipseity_core::{
     actor::Life,
     identity::{Pid, Sequence},
+    text::Plain,
 };
 use ipseity_etcd::{
     Answer, Answered, Call, CallError, KeyRange, LeaseId, Op, Procedure, Step, Txn,
@@ -108,6 +109,11 @@ pub enum NoClaim {
     Call(CallError),
     /// The store is not what it was.
     Breach(Breach),
+    /// Nothing is there of the cluster, and it is to exist.
+    NoCluster {
+        /// What its keys would begin with.
+        root: String,
+    },
 }
 
 /// Which pid a start would take; `random` decides where to begin to look. It asks nobody.
@@ -169,6 +175,10 @@ pub struct Claim {
     at: At,
     /// What was seen of the store, once something was.
     watch: Option<Watch>,
+    /// It makes no cluster.
+    is_existing: bool,
+    /// The id of the cluster that it has wanted to make last.
+    made: Option<u128>,
     /// What it waits for, if it does.
     waiting: Option<Waiting>,
     /// How long it has waited for a pid.
@@ -215,9 +225,20 @@ impl Claim {
             claimant,
             at: At::Looking,
             watch: None,
+            is_existing: false,
+            made: None,
             waiting: None,
             waited: Duration::ZERO,
             tries: Tries::new(FAILURES_MAX),
+        }
+    }
+
+    /// The same, but only if the cluster is there already: a wrong name or prefix must not begin another one.
+    #[must_use]
+    pub fn of_existing(self, is_existing: bool) -> Claim {
+        Claim {
+            is_existing,
+            ..self
         }
     }
 
@@ -246,7 +267,12 @@ impl Claim {
         }
         let meta = match ground(&self.layout, survey, random)? {
             Ground::There(meta) => meta,
-            Ground::Make(txn) => {
+            Ground::Make(..) if self.is_existing => {
+                let root = self.layout.root().to_owned();
+                return Ok(Step::Done(Err(NoClaim::NoCluster { root })));
+            }
+            Ground::Make(meta, txn) => {
+                self.made = Some(meta.id);
                 self.at = At::Founding;
                 return Ok(Step::Call(Call::Txn(txn)));
             }
@@ -409,6 +435,8 @@ impl Claim {
             above: attempt.state.sequence,
             skipped: attempt.skipped,
             is_first: attempt.before.is_absent(),
+            // Another start may have made it at the same time.
+            made_cluster: self.made == Some(attempt.meta.value.id),
             owner: self.owner(attempt.session),
             ttl: self.claimant.ttl,
             lease: attempt.lease,
@@ -586,6 +614,9 @@ impl fmt::Display for NoClaim {
             }
             NoClaim::Call(error) => error.fmt(f),
             NoClaim::Breach(breach) => breach.fmt(f),
+            NoClaim::NoCluster { root } => {
+                write!(f, "nothing is there of the cluster, below {}", Plain(root))
+            }
         }
     }
 }

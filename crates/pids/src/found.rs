@@ -14,8 +14,9 @@ use ipseity_core::identity::Sequence;
 pub(crate) enum Ground {
     /// It is there.
     There(Seen<Meta>),
-    /// Nothing is there of the cluster at all. This makes it, if nobody else has meanwhile; then it is read again.
-    Make(Txn),
+    /// Nothing is there of the cluster at all. This would be there, and the transaction makes it, if nobody else has
+    /// meanwhile; then it is read again.
+    Make(Meta, Txn),
 }
 
 /// Looks for what the cluster has in common.
@@ -34,19 +35,23 @@ pub(crate) fn ground(
         }
         Entry::Unreadable(what) => Err(Breach::MetaUnreadable(what.clone())),
         Entry::Absent if survey.pids.is_empty() => {
-            Ok(Ground::Make(make(layout, survey.header, random)))
+            let meta = new(survey.header, random);
+            Ok(Ground::Make(meta, make(layout, &meta)))
         }
         Entry::Absent => Err(Breach::MetaMissing),
     }
 }
 
-fn make(layout: &Layout, header: Header, random: &mut dyn FnMut() -> u64) -> Txn {
-    let meta = Meta {
+fn new(header: Header, random: &mut dyn FnMut() -> u64) -> Meta {
+    Meta {
         id: random_128(random),
         epoch: 1,
         etcd: header.cluster_id,
         above: Sequence::ZERO,
-    };
+    }
+}
+
+fn make(layout: &Layout, meta: &Meta) -> Txn {
     Txn {
         compare: vec![is_absent(layout.meta())],
         then: vec![Op::Put {

@@ -146,7 +146,7 @@ impl Import {
                 let survey = Survey::of(&self.layout, answer).ok_or(Breach::WrongAnswer)?;
                 match ground(&self.layout, &survey, random)? {
                     Ground::There(meta) => Ok(self.put(meta)),
-                    Ground::Make(txn) => {
+                    Ground::Make(_, txn) => {
                         self.at = At::Founding;
                         Ok(Step::Call(Call::Txn(txn)))
                     }

@@ -67,6 +67,8 @@ pub struct Tenure {
     pub skipped: u64,
     /// The pid was never claimed before, nor brought from a directory.
     pub is_first: bool,
+    /// Nothing was there of the cluster: this claim has made it.
+    pub made_cluster: bool,
     /// Who this life says that it is.
     pub owner: Owner,
     /// How long the lease lasts without a sign of life, as was asked for.

@@ -76,9 +76,9 @@ impl Cluster {
                 let started = started(&tenure);
                 self.live(number, &started, tenure.session(), Some(until));
             }
-            Some((Err(NoClaim::Breach(breach)), _)) => {
+            Some((Err(error @ (NoClaim::Breach(_) | NoClaim::NoCluster { .. })), _)) => {
                 self.judge
-                    .note_violation(|| format!("server {number} sees a breach of etcd: {breach}"));
+                    .note_violation(|| format!("server {number} sees a breach of etcd: {error}"));
             }
             Some((Err(NoClaim::Taken { .. } | NoClaim::Call(_)), _)) => {
                 self.machines[number].downtime = Some(Downtime::default());

@@ -360,7 +360,9 @@ impl Run {
                     tenure,
                 })))
             }
-            Some(Err(NoClaim::Breach(breach))) => Err(format!("a claim sees a breach: {breach}")),
+            Some(Err(error @ (NoClaim::Breach(_) | NoClaim::NoCluster { .. }))) => {
+                Err(format!("a claim sees a breach: {error}"))
+            }
             Some(Err(NoClaim::Taken { .. } | NoClaim::Call(_))) => Ok(self.down()),
         }
     }

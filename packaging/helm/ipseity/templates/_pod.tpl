@@ -131,10 +131,10 @@ template:
             {{- end }}
             - name: IPSEITY_DATA_DIR
               value: /data/state
+            {{- end }}
             {{- if .Values.existing }}
             - name: IPSEITY_EXISTING
               value: "true"
-            {{- end }}
             {{- end }}
             - name: IPSEITY_LISTEN
               value: {{ printf "%s:3264" .Values.listen | quote }}
