@@ -365,8 +365,12 @@ impl Keeper {
                     owners: addresses(&owners, tenure.pid),
                 }
             }
-            Ok(Kept::Unknown { lease, error }) => {
-                self.tenure.lock().lease = lease;
+            Ok(Kept::Unknown {
+                lease,
+                watch,
+                error,
+            }) => {
+                self.tenure.lock().kept(lease, &watch);
                 Sign::Unknown(error)
             }
             Ok(Kept::Stopped) if self.tenure.stops.load(Ordering::SeqCst) => Sign::Stopped,

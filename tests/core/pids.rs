@@ -678,7 +678,7 @@ fn a_sign_of_life_counts_only_if_the_leader_of_etcd_has_taken_it() {
                 assert!(is_confirmed);
                 assert_eq!(lease, tenure.lease);
             }
-            Kept::Unknown { lease, error } => {
+            Kept::Unknown { lease, error, .. } => {
                 assert!(!is_confirmed && error.to_string().contains("another leader"));
                 assert_eq!(lease, tenure.lease);
             }
@@ -827,6 +827,42 @@ fn a_store_that_was_restored_is_used_only_after_an_operators_word() {
     assert_eq!(etcd.raise(&tenure, 500), Err(Lost::Breach(other)));
     etcd.run(Epoch::new(layout(), sequence(500))).unwrap();
     assert_eq!(etcd.claim(7).above, sequence(500));
+}
+
+/// It is seen that a store was put back by what was read before, even if the sign of life that has read it came to nothing.
+#[test]
+fn what_a_sign_of_life_has_seen_counts_though_it_came_to_nothing() {
+    let mut etcd = Etcd::new();
+    let mut tenure = etcd.claim(7);
+    let backup = etcd.store.clone();
+    // The lease has ended, and the answer is lost when the owner is put again.
+    etcd.store.end(tenure.lease);
+    let mut keep = Keep::new(&tenure);
+    let mut result = None;
+    let kept = loop {
+        match keep.step(result.take(), &mut || 5) {
+            Step::Call(call) => {
+                if matches!(call, Call::Txn(_)) {
+                    etcd.fates.push_back(Fate::Lost);
+                }
+                result = Some(etcd.call(call));
+            }
+            Step::Wait(wait) => etcd.pass(wait),
+            Step::Done(kept) => break kept.unwrap(),
+        }
+    };
+    let Kept::Unknown { lease, watch, .. } = kept else {
+        panic!("{kept:?}")
+    };
+    let seen = etcd.store.header().revision;
+    assert_eq!(watch.revision, seen);
+    tenure.kept(lease, &watch);
+    etcd.store = backup;
+    let is = etcd.store.header().revision;
+    assert_eq!(
+        etcd.run(Keep::new(&tenure)),
+        Err(Lost::Breach(Breach::RevisionFell { was: seen, is }))
+    );
 }
 
 #[test]

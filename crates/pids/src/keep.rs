@@ -60,6 +60,8 @@ pub enum Kept {
     Unknown {
         /// The lease: another one if the one before had ended.
         lease: LeaseId,
+        /// What was seen of the store until then. Who forgets it may not notice that the store is put back.
+        watch: Watch,
         /// What went wrong.
         error: CallError,
     },
@@ -177,6 +179,7 @@ impl Keep {
     fn unknown(&self, error: CallError) -> Step<Done> {
         Step::Done(Ok(Kept::Unknown {
             lease: self.tenure.lease,
+            watch: self.tenure.watch.clone(),
             error,
         }))
     }
@@ -202,7 +205,10 @@ impl Keep {
                 None => Err(Breach::WrongAnswer.into()),
             },
             // Whether it was put or something had changed: what is there now decides.
-            (At::Putting, Answered::Txn { .. }) => Ok(self.look()),
+            (At::Putting, Answered::Txn { .. }) => {
+                self.tenure.watch.see(&answer.header)?;
+                Ok(self.look())
+            }
             (At::KeepingAlive | At::Granting | At::Looking | At::Putting, _) => {
                 Err(Breach::WrongAnswer.into())
             }

@@ -429,8 +429,8 @@ impl Run {
                 life.tenure.lease = lease;
                 life.confirmed = asked_at.after(ttl);
             }
-            Ok(Kept::Unknown { lease, .. }) => {
-                life.tenure.lease = lease;
+            Ok(Kept::Unknown { lease, watch, .. }) => {
+                life.tenure.kept(lease, &watch);
                 life.next_keep = self.now.after(Duration::from_millis(300));
             }
             Ok(Kept::Stopped) => return Err("a life that runs has stopped".to_owned()),

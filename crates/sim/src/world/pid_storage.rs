@@ -559,8 +559,8 @@ impl Life {
                 }
                 after(interval)
             }
-            Ok(Kept::Unknown { lease, .. }) => {
-                self.tenure.lease = lease;
+            Ok(Kept::Unknown { lease, watch, .. }) => {
+                self.tenure.kept(lease, &watch);
                 after(KEEP_RETRY.min(interval))
             }
             Ok(Kept::Stopped) => None,
