@@ -803,6 +803,51 @@ fn after_an_operators_word_all_pids_begin_above_it() {
     assert_eq!(etcd.claim(7).state.value.boot, 3 + (1 << 20));
 }
 
+/// Epochs and boots are counted in etcd, so a backup that is restored again counts them again. Sessions are drawn: a life of
+/// the time between the two restores finds another one, even if the operator has said the same both times.
+#[test]
+fn a_backup_that_is_restored_twice_repeats_epochs_and_boots_but_no_session() {
+    for second_word in [500, 900] {
+        let mut etcd = Etcd::new();
+        etcd.claim(7);
+        let backup = etcd.store.clone();
+        let restore = |etcd: &mut Etcd, above| {
+            etcd.store = backup.clone();
+            etcd.pass(2 * TTL);
+            let raised = etcd.run(Epoch::new(layout(), sequence(above))).unwrap();
+            raised.meta.epoch
+        };
+        assert_eq!(restore(&mut etcd, 500), 2);
+        let between = etcd.claim(7);
+        assert_eq!(restore(&mut etcd, second_word), 2);
+        let after = etcd.claim(7);
+        assert!(after.above.get() >= second_word);
+        let (one, other) = (&between.state.value, &after.state.value);
+        assert_eq!((one.epoch, one.boot), (other.epoch, other.boot));
+        assert_ne!(one.session, other.session);
+        // The revision has come as far again.
+        for _ in 0..10 {
+            etcd.store.put("/other", "x");
+        }
+        let by = other.life();
+        for lost in [
+            etcd.raise(&between, 5_000).map(drop),
+            etcd.run(Keep::new(&between)).map(drop),
+            etcd.run(Stop::new(&between, between.above)),
+        ] {
+            assert_eq!(lost, Err(Lost::Fenced { pid: pid(7), by }));
+        }
+        // An operator who has seen that the epoch was there before raises it again, and boots are higher than ever.
+        let raised = etcd.run(Epoch::new(layout(), sequence(0))).unwrap();
+        assert_eq!(
+            (raised.meta.epoch, raised.meta.above.get()),
+            (3, second_word)
+        );
+        etcd.pass(2 * TTL);
+        assert!(etcd.claim(7).state.value.boot > one.boot + (1 << 19));
+    }
+}
+
 #[test]
 fn a_store_that_was_restored_is_used_only_after_an_operators_word() {
     let mut etcd = Etcd::new();

@@ -35,6 +35,13 @@
 //! knowledge is given up with its session and its lease. If it takes effect later, it is a life that hands out nothing. Its
 //! lease is revoked before the next attempt, so that the owner that it would put ends at once, or is not put at all.
 //!
+//! **What can come again after a restore.** Epochs, boots and revisions are counted in etcd. If a backup is restored that is
+//! older than the last operator's word, they come again in another history, and so may the text of `meta`, if the operator
+//! says the same sequence. Sessions are drawn, and none is in two histories that part before its claim. So a life of the other
+//! history finds another session and writes nothing more; that it finds its own epoch proves nothing. Where a life is
+//! compared without etcd, by its peers, boots alone decide which one is the newer, so an operator has to raise the epoch
+//! above all those of the other history: see docs/etcd.md.
+//!
 //! Every write compares the key `meta` too, so an operator who raises the epoch ends all lives with that one write. A claim
 //! in a later epoch begins above the ceiling that it replaces and above the operator's word.
 

@@ -62,6 +62,11 @@ pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure>
                 "epoch {epoch}: all pids of cluster {cluster:?} in {store} begin above sequence {above}; start the servers \
                  again"
             )?;
+            writeln!(
+                out,
+                "if this told epoch {epoch} or a later one before, because an older backup was restored now, run it again \
+                 until it tells a later one"
+            )?;
             if !was_there {
                 writeln!(
                     out,
