@@ -2,20 +2,17 @@
 
 use std::{fmt, time::Duration};
 
-use ipseity_core::{
-    actor::Life,
-    identity::{Pid, Sequence},
-    text::Plain,
-};
+use ipseity_core::{identity::Pid, text::Plain};
 use ipseity_etcd::{
     Answer, Answered, Call, CallError, KeyRange, LeaseId, Op, Procedure, Step, Txn,
 };
 
 use crate::{
     breach::{Breach, Watch},
+    floor::{floor, lives_of},
     found::{Ground, ground, random_128},
     keep::random_lease,
-    layout::{LIVES_MAX, Layout, Meta, Owner, State, Value},
+    layout::{Layout, Meta, Owner, State, Value},
     pause::Tries,
     survey::{Entry, Found, Seen, Survey, entry_of},
     tenure::{Claimant, Tenure, is_absent, stands},
@@ -38,10 +35,6 @@ const REPEATS_MAX: u32 = 5;
 /// By how much the boot of a pid rises with each epoch. After a restore nobody knows how often the pid was claimed since
 /// the backup, and no life may have the boot of an earlier one. Nobody starts a server a million times between two backups.
 const EPOCH_BOOTS: u64 = 1 << 20;
-
-/// A claim does not begin above another pid that is higher than this. Whoever drives one pid to the end of its sequences must
-/// not take all others with it. It is half of all sequences: nobody comes there by handing out identities.
-const OTHERS_MAX: u64 = Sequence::MAX.get() / 2;
 
 /// Which pid a start wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -509,55 +502,6 @@ impl Claim {
             At::Looking | At::Founding | At::Granting(_) => self.look(),
         }
     }
-}
-
-/// Above what a life of this pid begins, and how many sequences the pid skips at most because the life before it did not stop
-/// cleanly.
-///
-/// It begins above the lives of all other pids too, as far as they can be known to be over. A single server that
-/// comes back with another pid has nobody to ask how far it was, and would go back otherwise. Of a pid that has an owner
-/// only what was noted with its last raise counts, and not its ceiling. Otherwise each start would lift the whole cluster by
-/// the reserve of a server. No allowance depends on this: it only lets a life begin higher.
-pub fn floor(pid: Pid, survey: &Survey, meta: &Meta) -> (Sequence, u64) {
-    let (own, skipped) = own_floor(survey.pid(pid).state.seen().map(|seen| &seen.value), meta);
-    let others = survey.pids.iter().filter(|(other, _)| **other != pid);
-    let others = others.filter_map(|(_, found)| {
-        let state = &found.state.seen()?.value;
-        Some(match found.owner.is_absent() {
-            true => state.ceiling,
-            false => state.sequence,
-        })
-    });
-    let others = others.filter(|above| above.get() <= OTHERS_MAX);
-    (others.fold(own, Sequence::max), skipped)
-}
-
-/// The same, without the other pids.
-fn own_floor(old: Option<&State>, meta: &Meta) -> (Sequence, u64) {
-    // bug EpochForgotten: let meta = if BUG { &Meta { above: Sequence::ZERO, ..*meta } } else { meta };
-    let Some(old) = old else {
-        return (meta.above, 0);
-    };
-    // Of a life that is forgotten now, a peer may still tell the ceiling. Whoever begins at or above that cannot be older
-    // than the peer knows.
-    // bug FloorFromNote: return (old.sequence, 0);
-    let forgotten = match old.epoch < meta.epoch {
-        true => old.lives.len(),
-        false => old.lives.len().saturating_sub(LIVES_MAX - 1),
-    };
-    let above = old.lives[..forgotten]
-        .iter()
-        .map(|life| life.ceiling)
-        .fold(old.ceiling.max(meta.above), Sequence::max);
-    (above, above.ahead_of(old.sequence))
-}
-
-/// The lives that a claim notes after this state.
-fn lives_of(old: &State) -> Vec<Life> {
-    let forgotten = old.lives.len().saturating_sub(LIVES_MAX - 1);
-    let mut lives = old.lives[forgotten..].to_vec();
-    lives.push(old.life());
-    lives
 }
 
 impl Procedure for Claim {

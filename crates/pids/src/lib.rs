@@ -28,6 +28,7 @@ pub mod tenure;
 
 mod claim;
 mod epoch;
+mod floor;
 mod found;
 mod import;
 mod keep;
@@ -38,9 +39,10 @@ mod stop;
 
 pub use self::{
     breach::Breach,
-    claim::{Choice, Claim, NoClaim, Waiting, Wanted, choose, floor, free},
+    claim::{Choice, Claim, NoClaim, Waiting, Wanted, choose, free},
     directory::{Directory, Held, OpenDirectory},
     epoch::{Epoch, NoEpoch, Raised},
+    floor::floor,
     import::{Import, Imported, NoImport},
     keep::{Keep, Kept},
     layout::Layout,
