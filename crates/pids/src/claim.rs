@@ -34,7 +34,7 @@ const REPEATS_MAX: u32 = 5;
 
 /// By how much the boot of a pid rises with each epoch. After a restore nobody knows how often the pid was claimed since
 /// the backup, and no life may have the boot of an earlier one. Nobody starts a server a million times between two backups.
-const EPOCH_BOOTS: u64 = 1 << 20;
+pub const EPOCH_BOOTS: u64 = 1 << 20;
 
 /// Which pid a start wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

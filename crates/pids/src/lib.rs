@@ -39,7 +39,7 @@ mod stop;
 
 pub use self::{
     breach::Breach,
-    claim::{Choice, Claim, NoClaim, Waiting, Wanted, choose, free},
+    claim::{Choice, Claim, EPOCH_BOOTS, NoClaim, Waiting, Wanted, choose, free},
     directory::{Directory, Held, OpenDirectory},
     epoch::{Epoch, NoEpoch, Raised},
     floor::floor,

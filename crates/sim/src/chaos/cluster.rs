@@ -501,6 +501,9 @@ impl Cluster {
         let node = &mut net.nodes[number];
         node.die();
         node.accept_error = None;
+        if let Some(world) = &mut net.pids {
+            world.hang_up(number);
+        }
         net.accepted.clear();
         net.dropped.clear();
         if let Some(disk) = &mut net.nodes[number].storage {

@@ -79,6 +79,11 @@ pub fn faults(seed: u64, faults: Faults) -> Faults {
     }
 }
 
+/// How often etcd is restored in a seed in which it is.
+pub fn restores(seed: u64) -> usize {
+    *stream(seed, 11).choice(&[1, 1, 1, 2, 4]).expect("five")
+}
+
 /// An etcd, and the servers that use it.
 #[derive(Clone, Debug)]
 pub struct Drawn {

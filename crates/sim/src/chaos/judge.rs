@@ -332,6 +332,13 @@ impl Judge {
         state.was_breached = true;
     }
 
+    /// An operator has said after a restore where a pid begins. All its lives are over, and their boots may be used again.
+    pub fn vouch_in_etcd(&mut self, pid: u16) {
+        let state = self.pid(pid);
+        (state.is_breached, state.is_vouched) = (false, true);
+        state.boot_max = 0;
+    }
+
     /// The directory of a server was lost or rolled back, and with it what the server remembered of others.
     pub fn lose(&mut self, server: usize, pid: u16) {
         self.breach(pid);

@@ -136,6 +136,9 @@ impl Cluster {
         let is_lost = self.has_lost_its_pid(number);
         let is_breached = self.sees_a_breach(number);
         let session = self.judge.lives[number].session;
+        // What an operator says after a restore does not end a claim that was left open.
+        let state = &self.judge.pids[&self.judge.lives[number].pid];
+        let is_held_back = state.is_vouched && state.known.has_left_claim();
         let net = self.net.borrow();
         let is_noted = net
             .pids
@@ -145,7 +148,7 @@ impl Cluster {
         let has_reason = match exit {
             Exit::Clean => signals > 0 && is_noted,
             Exit::Objected => signals > 0 && is_lost,
-            Exit::Refused => is_lost,
+            Exit::Refused => is_lost || is_held_back,
             Exit::Fenced => is_lost || is_breached,
             // It was told to stop a second time, or etcd did not answer for as long as a stop may take.
             Exit::Forced | Exit::StorageFailed => signals > 0,
@@ -166,6 +169,7 @@ impl Cluster {
             Exit::Fenced => self.judge.coverage.fenced += 1,
             Exit::Clean | Exit::Objected | Exit::Refused | Exit::Forced | Exit::StorageFailed => {}
         }
+        self.machines[number].is_refused |= exit == Exit::Refused && is_held_back;
         self.end(number, WriteFate::Old, false);
         let downtime = self.machines[number].downtime.get_or_insert_default();
         let at = now.after(downtime.wait);

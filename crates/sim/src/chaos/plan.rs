@@ -597,11 +597,8 @@ impl Plan {
 
     fn draw_acts(&mut self, fault: Fault, rng: &mut Rng) {
         let count = match fault {
-            Fault::Copy
-            | Fault::WrongPid
-            | Fault::SharedDirectory
-            | Fault::Scan
-            | Fault::Restore => 1,
+            Fault::Copy | Fault::WrongPid | Fault::SharedDirectory | Fault::Scan => 1,
+            Fault::Restore => etcd_plan::restores(self.seed),
             Fault::Lost
             | Fault::Rollback
             | Fault::PerAddress
@@ -611,7 +608,7 @@ impl Plan {
             _ => rng.usize(1..=6),
         };
         let servers = self.servers.len();
-        for _ in 0..count {
+        for number in 0..count {
             // Drawn from the whole range, so that an earlier end does not change the rest.
             let until = match self.is_about_starts {
                 true => STARTS_MS,
@@ -747,12 +744,16 @@ impl Plan {
                 Fault::Reserve => flood(FloodKind::Push { by_http: coin }, wait.max(PUSH_MIN)),
                 Fault::LogStalls => Act::LogStalls { server, wait },
                 Fault::Restore => {
+                    // Some of the later ones take the same backup again.
+                    let has_own = number == 0 || (draws[2] / 2).is_multiple_of(2);
                     let before = Duration::from_millis(match draws[1] % 3 {
                         // Etcd was only moved, and nothing was written since.
                         0 => 1,
                         _ => 300 + draws[1] % 6_000,
                     });
-                    self.act_before(at, before, Act::BackUpEtcd);
+                    if has_own {
+                        self.act_before(at, before, Act::BackUpEtcd);
+                    }
                     Act::RestoreEtcd(Restore {
                         stops_first: coin,
                         is_renamed: draws[2].is_multiple_of(2),

@@ -32,7 +32,7 @@ impl Cluster {
 
     /// The backup takes the place of etcd.
     pub fn restore_etcd(&mut self, restore: Restore) -> bool {
-        let Some(mut backup) = self.restore.backup.take() else {
+        let Some(mut backup) = self.restore.backup.clone() else {
             return false;
         };
         let now = self.now();
@@ -95,8 +95,7 @@ impl Cluster {
                 if !is_busy {
                     self.restore.stage = Stage::Idle;
                     for pid in self.pids_in_etcd() {
-                        let state = self.judge.pid(pid);
-                        (state.is_breached, state.is_vouched) = (false, true);
+                        self.judge.vouch_in_etcd(pid);
                     }
                     return;
                 }

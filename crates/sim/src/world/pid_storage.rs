@@ -166,6 +166,11 @@ impl World {
         answers
     }
 
+    /// A server is gone: nobody hears the answers to its calls any more.
+    pub fn hang_up(&mut self, server: usize) {
+        self.callers.retain(|_, caller| *caller != server);
+    }
+
     /// The highest ceiling that a life has ever had in etcd.
     pub fn ceiling(&self, session: u64) -> Sequence {
         self.ceilings.get(&session).copied().unwrap_or_default()

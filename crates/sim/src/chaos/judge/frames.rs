@@ -3,6 +3,7 @@
 use byteorder::{BigEndian, ByteOrder};
 use ipseity_core::words::{ErrorCode, Stage};
 use ipseity_frames::Kind;
+use ipseity_pids::EPOCH_BOOTS;
 
 use super::{Announcement, Confirmed, EndState, FOR_ADDRESS, Judge, Life, Refusal, Withdrawn};
 use crate::world::EndId;
@@ -294,7 +295,9 @@ impl Judge {
     /// A server has taken in the sequence of a peer.
     fn absorbs(&mut self, server: usize, sequence: u64) {
         let life = &mut self.lives[server];
-        if self.never_refuses_peers && !life.disk_failed {
+        // After a restore the boots are so high that next to nothing of the budget for peers that are known is left.
+        let has_budget = life.boot < EPOCH_BOOTS;
+        if self.never_refuses_peers && has_budget && !life.disk_failed {
             life.advances.absorb(sequence);
         }
     }
