@@ -188,7 +188,9 @@ class Cluster:
         self.image, self.programs, self.manifest, self.folder = image, programs, manifest, folder
         self.last = 1
         call("ip", "link", "set", "lo", "up")
-        call("ip", "link", "add", "pods", "type", "bridge")
+        # Without an address of its own, a bridge has that of one of its ports. When that pod goes, the others send what is for
+        # this end to an address that nobody has any more, for some seconds.
+        call("ip", "link", "add", "pods", "address", "02:00:00:00:00:01", "type", "bridge")
         call("ip", "addr", "add", f"{NODE}/16", "dev", "pods")
         call("ip", "link", "set", "pods", "up")
         self.names = Names(manifest.service)
