@@ -977,12 +977,15 @@ fn an_argument_that_is_not_utf8_is_refused() {
 #[test]
 fn help_and_version_go_to_standard_output() {
     let overview = run(&["--help"]).good();
-    for name in [
-        "next", "status", "decode", "ping", "watch", "members", "advance",
-    ] {
+    let names = ipseity_cli::COMMANDS.map(|command| command.name);
+    assert!(names.contains(&"next"), "{names:?}");
+    let has_spaces = |text: &str| text.lines().any(|line| line.ends_with(' '));
+    assert!(!has_spaces(&overview), "{overview:?}");
+    for name in names {
         assert!(overview.contains(&format!("\n    {name} ")), "{overview}");
         let help = run(&[name, "--help"]).good();
         assert!(help.contains(&format!("ipseity-cli {name} ")), "{help}");
+        assert!(!has_spaces(&help), "{help:?}");
     }
     assert_eq!(
         run(&["--version"]).good(),

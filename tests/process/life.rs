@@ -148,6 +148,7 @@ fn help_and_version_go_to_standard_output() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.starts_with("Usage: ipseity [FLAGS]\n"), "{text}");
         assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{text:?}");
+        assert!(!text.lines().any(|line| line.ends_with(' ')), "{text:?}");
         for flag in [
             "listen",
             "peer",

@@ -126,10 +126,17 @@ pub fn dashed(name: &str) -> String {
 /// The text of a help: `brief`, and a list of the flags below it.
 pub fn usage(flags: &Flags, brief: &str) -> String {
     let heading = |word| format!("\n\n{word}:\n");
-    flags
+    let text = flags
         .options()
         .usage(brief)
-        .replacen(&heading("Options"), &heading("Flags"), 1)
+        .replacen(&heading("Options"), &heading("Flags"), 1);
+    // A space stands where the value of a flag would begin, also behind a long name without a value.
+    text.split_inclusive('\n')
+        .flat_map(|line| match line.strip_suffix('\n') {
+            Some(line) => [line.trim_end(), "\n"],
+            None => [line.trim_end(), ""],
+        })
+        .collect()
 }
 
 /// One line that names the flag and says what is wrong with it.
@@ -157,5 +164,14 @@ mod tests {
             help,
             "Usage: program [FLAGS]\n\nFlags:\n    -v, --version       show the version\n"
         );
+    }
+
+    #[test]
+    fn no_line_ends_with_a_space() {
+        let mut flags = Flags::new();
+        flags.optflag("", "longer-than-its-column", "do it");
+        let help = usage(&flags, "Usage: program [FLAGS]");
+        assert!(help.contains("--longer-than-its-column\n"), "{help:?}");
+        assert!(help.ends_with("do it\n"), "{help:?}");
     }
 }
