@@ -89,12 +89,6 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l as -d
 hex\t''
 pair\t''
 base32\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -166,31 +160,45 @@ never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -l yes -d 'allow a jump of more than the --max-advance of the server'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -s V -l version -d 'show the version'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l data-dir -d 'import: the state directory' -r -f -a "(__fish_complete_directories)"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l above -d 'epoch: the sequence above which all pids begin' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l data-dir -d 'import: the state directory' -r -f -a "(__fish_complete_directories)"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l above -d 'epoch: the sequence above which all pids begin' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
 json\t''
 csv\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l cluster -d 'the cluster whose pids are meant (default: ipseity; for import the one of the directory)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l yes -d 'epoch: all servers that use this etcd are stopped'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l json -d 'the same as --format json'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -s h -l help -d 'show this help, or that of a command'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -s V -l version -d 'show the version'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -f -a "import"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -f -a "epoch]"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l yes -d 'epoch: all servers that use this etcd are stopped'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l json -d 'the same as --format json'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -s h -l help -d 'show this help, or that of a command'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -s V -l version -d 'show the version'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -f -a "list"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -f -a "import"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -f -a "epoch"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l data-dir -d 'import: the state directory' -r -f -a "(__fish_complete_directories)"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l above -d 'epoch: the sequence above which all pids begin' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+json\t''
+csv\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l cluster -d 'the cluster whose pids are meant (default: ipseity; for import the one of the directory)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l yes -d 'epoch: all servers that use this etcd are stopped'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l json -d 'the same as --format json'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -s h -l help -d 'show this help, or that of a command'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
@@ -201,12 +209,7 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
 json\t''
 csv\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l cluster -d 'the cluster whose pids are meant (default: ipseity; for import the one of the directory)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -214,40 +217,29 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -s V -l version -d 'show the version'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l data-dir -d 'import: the state directory' -r -f -a "(__fish_complete_directories)"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l above -d 'epoch: the sequence above which all pids begin' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l data-dir -d 'import: the state directory' -r -f -a "(__fish_complete_directories)"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l above -d 'epoch: the sequence above which all pids begin' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
 json\t''
 csv\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l cluster -d 'the cluster whose pids are meant (default: ipseity; for import the one of the directory)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l yes -d 'epoch: all servers that use this etcd are stopped'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l json -d 'the same as --format json'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -s h -l help -d 'show this help, or that of a command'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -s V -l version -d 'show the version'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l yes -d 'epoch: all servers that use this etcd are stopped'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l json -d 'the same as --format json'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -s h -l help -d 'show this help, or that of a command'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l dir -d 'the directory of the CA and of what is made (default: the current one)' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l days -d 'how long it is valid (default: 3650 for a CA, 365 for a certificate)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
 json\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -268,12 +260,6 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
 json\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -288,12 +274,6 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
 json\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -308,12 +288,6 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
 json\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -328,12 +302,6 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
 json\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -348,12 +316,6 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
 json\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -368,12 +330,6 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
 json\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -399,7 +355,6 @@ csv\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l target -d 'measure another server than Ipseity: redis://HOST[:PORT] (INCR), memcached://HOST[:PORT] (incr), or raw://HOST[:PORT], which answers each request with any 15 bytes' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l process -d 'also measure the processor time of this process, by its id on this machine; may be repeated' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F

@@ -905,7 +905,7 @@ fn a_wrong_command_line_gives_one_clear_line_and_exit_code_2() {
             "--timeout takes a duration from 1ms to 1h",
         ),
         ("next --timeout soon", "not \"soon\""),
-        ("next --json", "there is no flag \"--json\" here"),
+        ("next --json", "next takes no --json"),
         (
             "next --frobnicate",
             "there is no flag \"--frobnicate\" here",
@@ -940,11 +940,8 @@ fn a_wrong_command_line_gives_one_clear_line_and_exit_code_2() {
             "status --cluster=",
             "--cluster: a cluster name has 1 to 255 bytes, this one has 0",
         ),
-        (
-            "bench --cluster blue",
-            "bench looks at no cluster: leave --cluster out",
-        ),
-        ("members --above 1", "there is no flag \"--above\" here"),
+        ("bench --cluster blue", "bench takes no --cluster"),
+        ("members --above 1", "members takes no --above"),
         ("advance", "--above SEQUENCE is missing"),
         ("advance 5", "\"5\" is one argument too many"),
         (
@@ -963,6 +960,51 @@ fn a_wrong_command_line_gives_one_clear_line_and_exit_code_2() {
         assert!(error.contains("--help"), "{line}: {error}");
         assert_eq!(run.out, "", "{line}");
     }
+}
+
+#[test]
+fn a_command_that_asks_no_server_refuses_the_flags_of_a_connection() {
+    for words in [
+        &["decode", "1"][..],
+        &["cert", "show", "none.pem"],
+        &["pids", "--store", "etcd://127.0.0.1"],
+    ] {
+        for [flag, value] in [
+            ["--server", "a:1"],
+            ["-s", "a:1"],
+            ["--timeout", "1s"],
+            ["--tls-ca", "ca.pem"],
+            ["--tls-cert", "own.pem"],
+            ["--tls-key", "own.key"],
+        ] {
+            // Before the command, and behind it.
+            for arguments in [
+                &[&[flag, value], words].concat(),
+                &[words, &[flag, value]].concat(),
+            ] {
+                let refused = run(arguments);
+                let said = refused.bad(2);
+                let name = words[0];
+                let expected = format!("{name} takes no {flag} (see ipseity-cli {name} --help)");
+                assert!(said.contains(&expected), "{arguments:?}: {said}");
+            }
+        }
+        let help = run(&[words[0], "--help"]).good();
+        assert!(!help.contains("--server"), "{help}");
+    }
+    let cluster = ["--cluster", "blue"];
+    for words in [&["decode", "1"][..], &["cert", "show", "none.pem"]] {
+        let refused = run(&[words, &cluster].concat());
+        let said = refused.bad(2);
+        assert!(said.contains("takes no --cluster"), "{said}");
+    }
+    // Variables are there for all programs of a shell, and this one does not read them.
+    let output = command(&["decode", "1025"])
+        .env("IPSEITY_SERVER", "host:port")
+        .env("IPSEITY_TLS_CA", "/nonexistent")
+        .output()
+        .unwrap();
+    assert!(Run::from(output).good().contains("1:1"));
 }
 
 #[cfg(unix)]

@@ -54,6 +54,7 @@ fn options(options: &mut Flags) {
         "allow a jump of more than the --max-advance of the server",
     );
     shape::options(options);
+    servers::options(options);
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {

@@ -159,6 +159,7 @@ pub fn options(options: &mut Flags) {
         "also measure the processor time of this process, by its id on this machine; may be repeated",
         "ID",
     );
+    servers::options_of_any_cluster(options);
 }
 
 /// Reads the flags. Each must be in its range, and has its default if it is not given.
@@ -220,11 +221,6 @@ fn is_svg(path: &Path) -> bool {
 
 fn target_and_servers(matches: &Matches) -> Result<(Target, Vec<ServerAddress>), Failure> {
     refuse_both(matches, "target", "server")?;
-    if matches.opt_present("cluster") {
-        return Err(Failure::Usage(
-            "bench looks at no cluster: leave --cluster out".to_owned(),
-        ));
-    }
     match matches.opt_str("target") {
         None => Ok((Target::Ipseity, servers::addresses(matches)?)),
         Some(url) => {

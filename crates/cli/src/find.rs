@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use getopts::{Fail, Matches};
-use ipseity_console::{Flags, explain, nearest, usage};
+use ipseity_console::{Flags, dashed, explain, nearest, usage};
 
 use crate::{
     EXIT_CODES, advance, bench, cert,
@@ -51,7 +51,7 @@ pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
             .iter()
             .find(is_name)
             .and_then(|word| by_name(word.to_str()?));
-        let flags = command.map_or_else(|| every.clone(), options_of);
+        let flags = command.map_or_else(|| every.clone(), flags_of);
         unclear(&fail, &flags).with_help_of(command.map(|command| command.name))
     })?;
     if matches.opt_present("version") {
@@ -76,11 +76,17 @@ pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
     if helps {
         return Ok(Found::Help(help(command)));
     }
-    let flags = options_of(command);
-    let mut matches = flags
-        .options()
-        .parse(arguments)
-        .map_err(|fail| unclear(&fail, &flags).with_help_of(Some(command.name)))?;
+    let flags = flags_of(command);
+    let mut matches = flags.options().parse(arguments).map_err(|fail| {
+        let failure = match &fail {
+            // It is one of another command, and so it is spelled right.
+            Fail::UnrecognizedOption(name) => {
+                Failure::Usage(format!("{} takes no {}", command.name, dashed(name)))
+            }
+            _ => unclear(&fail, &flags),
+        };
+        failure.with_help_of(Some(command.name))
+    })?;
     matches.free.remove(0);
     Ok(Found::Command(command, matches))
 }
@@ -109,7 +115,6 @@ fn no_command(reason: &str) -> Failure {
 /// What is wrong with a flag, and which of `flags` was meant instead.
 fn unclear(fail: &Fail, flags: &Flags) -> Failure {
     Failure::Usage(match fail {
-        // Another command may have it.
         Fail::UnrecognizedOption(name) => {
             let names = flags.iter().map(|flag| flag.name);
             // A letter is like every other one.
@@ -124,18 +129,26 @@ fn unclear(fail: &Fail, flags: &Flags) -> Failure {
 }
 
 /// Declares the flags that every command takes.
-pub fn global_options(options: &mut Flags) {
-    servers::options(options);
+fn global_options(options: &mut Flags) {
     tint::options(options);
     options.optflag("h", "help", "show this help, or that of a command");
     options.optflag("V", "version", "show the version");
 }
 
-fn options_of(command: &Command) -> Flags {
-    let mut options = Flags::new();
-    (command.options)(&mut options);
-    global_options(&mut options);
-    options
+/// The flags that several commands have in common, for the help of the program.
+pub fn common_flags() -> Flags {
+    let mut flags = Flags::new();
+    servers::options(&mut flags);
+    global_options(&mut flags);
+    flags
+}
+
+/// All flags that this command takes.
+pub fn flags_of(command: &Command) -> Flags {
+    let mut flags = Flags::new();
+    (command.options)(&mut flags);
+    global_options(&mut flags);
+    flags
 }
 
 fn every_option() -> Flags {
@@ -148,8 +161,6 @@ fn every_option() -> Flags {
 }
 
 fn overview() -> String {
-    let mut options = Flags::new();
-    global_options(&mut options);
     let mut brief = String::from(
         "Gets identities from Ipseity servers, shows how the servers are doing, and manages them.\n\n\
          Usage: ipseity-cli [FLAGS] COMMAND [FLAGS]\n\nCommands:\n",
@@ -161,7 +172,9 @@ fn overview() -> String {
     for (code, meaning) in EXIT_CODES {
         brief += &format!("    {code}  {meaning}\n");
     }
-    usage(&options, brief.trim_end())
+    brief += "\nThese flags stand before the command or behind it. The help of a command lists those of them that\n\
+              it takes, and its own.";
+    usage(&common_flags(), &brief)
 }
 
 fn help(command: &Command) -> String {
@@ -179,7 +192,7 @@ fn help(command: &Command) -> String {
     for (line, purpose) in *examples {
         brief += &format!("    # {purpose}\n    {line}\n");
     }
-    usage(&options_of(command), brief.trim_end())
+    usage(&flags_of(command), brief.trim_end())
 }
 
 #[cfg(test)]
@@ -276,8 +289,13 @@ mod tests {
             ("status --json=yes", "--json takes no value"),
             (
                 "next --json",
-                "there is no flag \"--json\" here (see ipseity-cli next --help)",
+                "next takes no --json (see ipseity-cli next --help)",
             ),
+            (
+                "--timeout 1s decode 5",
+                "decode takes no --timeout (see ipseity-cli decode --help)",
+            ),
+            ("ping -c 1", "ping takes no -c (see ipseity-cli ping"),
         ] {
             let text = refused(line);
             assert!(text.contains(part), "{line}: {text}");
@@ -313,7 +331,10 @@ mod tests {
                         assert!(text.contains(example), "{text}");
                     }
                     assert!(text.contains(command.summary), "{text}");
-                    assert!(text.contains("--server"), "{text}");
+                    let asks_nobody = ["decode", "cert", "pids"].contains(&command.name);
+                    for flag in ["--server", "--timeout", "--tls-ca"] {
+                        assert_eq!(text.contains(flag), !asks_nobody, "{flag}: {text}");
+                    }
                     for line in text.lines() {
                         assert!(line.chars().count() <= 100, "{line}");
                     }

@@ -35,7 +35,7 @@ use std::{
 
 pub use command::Command;
 use failure::Failure;
-pub use find::{COMMANDS, global_options};
+pub use find::{COMMANDS, common_flags, flags_of};
 use ipseity_pids::OpenDirectory;
 
 /// The exit codes, and what each means. The help, the man pages and docs/operations.md show this table.

@@ -74,6 +74,7 @@ fn options(options: &mut Flags) {
         "never-served",
         "with --forget: forget only starts that claimed this pid, or any if none is named, and never served",
     );
+    servers::options(options);
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {

@@ -57,6 +57,7 @@ fn options(options: &mut Flags) {
         "ID",
     );
     shape::identity_options(options);
+    servers::options(options);
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {

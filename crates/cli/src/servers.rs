@@ -1,5 +1,5 @@
-//! Which servers are asked, and how long: the options and the environment variable that all commands have
-//! in common.
+//! Which servers are asked, and how long: the flags and the variables that all commands have in common which ask
+//! servers.
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -23,8 +23,20 @@ const TLS_KEY: (&str, &str) = ("tls-key", "IPSEITY_TLS_KEY");
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
-/// Declares `--server`, `--cluster`, `--timeout` and the files for TLS, which every command takes.
+/// Declares `--server`, `--cluster`, `--timeout` and the files for TLS, for a command that asks servers.
 pub fn options(options: &mut Flags) {
+    server_option(options);
+    cluster_option(options);
+    connection_options(options);
+}
+
+/// The same without `--cluster`, for a command that takes servers of any.
+pub fn options_of_any_cluster(options: &mut Flags) {
+    server_option(options);
+    connection_options(options);
+}
+
+fn server_option(options: &mut Flags) {
     options.optmulti(
         "s",
         "server",
@@ -33,12 +45,18 @@ pub fn options(options: &mut Flags) {
          (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)",
         "ADDR",
     );
+}
+
+fn cluster_option(options: &mut Flags) {
     options.optopt(
         "",
         "cluster",
         "the cluster that the servers must be of; one of another cluster is refused (default: any)",
         "NAME",
     );
+}
+
+fn connection_options(options: &mut Flags) {
     options.optopt(
         "",
         "tls-ca",

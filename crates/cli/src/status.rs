@@ -56,6 +56,7 @@ fn options(options: &mut Flags) {
         "check",
         "write one short line for each server, for a health check that looks at the exit code",
     );
+    servers::options(options);
 }
 
 /// How a status is shown.

@@ -73,6 +73,7 @@ fn options(options: &mut Flags) {
         "DURATION",
     );
     shape::options(options);
+    servers::options(options);
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {

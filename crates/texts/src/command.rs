@@ -38,31 +38,24 @@ A duration is 250ms, 2s or 1h; a bare number is milliseconds.",
         flags: ipseity::options::flags(),
         commands: Vec::new(),
     };
-    let mut global = Flags::new();
-    ipseity_cli::global_options(&mut global);
-    let commands = ipseity_cli::COMMANDS.map(|command| {
-        let mut flags = Flags::new();
-        (command.options)(&mut flags);
-        ipseity_cli::global_options(&mut flags);
-        Program {
-            name: command.name,
-            about: command.summary,
-            arguments: command.arguments,
-            details: command.details,
-            examples: command.examples,
-            flags,
-            commands: Vec::new(),
-        }
+    let commands = ipseity_cli::COMMANDS.map(|command| Program {
+        name: command.name,
+        about: command.summary,
+        arguments: command.arguments,
+        details: command.details,
+        examples: command.examples,
+        flags: ipseity_cli::flags_of(command),
+        commands: Vec::new(),
     });
     let client = Program {
         name: "ipseity-cli",
         about: "get identities from Ipseity servers, see how the servers are doing, and manage them",
         arguments: " COMMAND",
         details: "\
-The flags below count for every command, and stand before it or behind it. Each command has a page of its own, such as \
-ipseity-cli-next(1).",
+The flags below stand before the command or behind it. Each command has a page of its own, such as ipseity-cli-next(1), \
+which lists those of them that it takes, and its own.",
         examples: &[],
-        flags: global,
+        flags: ipseity_cli::common_flags(),
         commands: commands.into(),
     };
     [server, client]
@@ -73,8 +66,9 @@ impl Program {
     /// fish completes them.
     pub(crate) fn command(&self) -> Command {
         let (words, others) = match self.arguments.trim_start().split_once(' ') {
-            Some((first, others)) if !given(first).is_empty() => (given(first), others),
-            _ => (Vec::new(), self.arguments),
+            // One that may be left out stands in brackets.
+            Some((first, others)) => (given(first.trim_matches(['[', ']'])), others),
+            None => (Vec::new(), ""),
         };
         let kinds = words
             .into_iter()

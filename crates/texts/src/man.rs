@@ -5,6 +5,7 @@ use clap_mangen::{
     Man,
     roff::{Roff, bold, roman},
 };
+use ipseity_console::Flags;
 
 /// A file of a man page.
 pub(crate) struct Page {
@@ -55,22 +56,32 @@ const SERVER_SIGNALS: &Rows = &[
     ),
 ];
 
-const CLIENT_VARIABLES: &Rows = &[
+/// Each with the flag that it stands for.
+const CLIENT_VARIABLES: [(&str, &str, &str); 5] = [
     (
+        "server",
         "IPSEITY_SERVER",
         "The servers to ask, with commas between them, if --server is not given.",
     ),
     (
+        "tls-ca",
         "IPSEITY_TLS_CA",
         "The file of --tls-ca, if that is not given.",
     ),
     (
+        "tls-cert",
         "IPSEITY_TLS_CERT",
         "The file of --tls-cert, if that is not given.",
     ),
     (
+        "tls-key",
         "IPSEITY_TLS_KEY",
         "The file of --tls-key, if that is not given.",
+    ),
+    (
+        "store",
+        "IPSEITY_STORE",
+        "Where etcd is, if --store is not given.",
     ),
 ];
 
@@ -106,8 +117,14 @@ pub(crate) fn pages(program: &Program) -> Vec<Page> {
         .iter()
         .map(|command| format!("{}-{}", program.name, command.name))
         .collect();
-    let sections = |roff: &mut Roff| {
-        table(roff, "ENVIRONMENT", CLIENT_VARIABLES);
+    // A page names the variables of the flags that it has.
+    let sections = |roff: &mut Roff, flags: &Flags| {
+        let has = |name: &str| flags.iter().any(|flag| flag.name == name);
+        let variables = CLIENT_VARIABLES.iter().filter(|(flag, ..)| has(flag));
+        let rows: Vec<_> = variables.map(|(_, name, text)| (*name, *text)).collect();
+        if !rows.is_empty() {
+            table(roff, "ENVIRONMENT", &rows);
+        }
         table(roff, "EXIT STATUS", &ipseity_cli::EXIT_CODES);
     };
     let overview = |roff: &mut Roff| {
@@ -120,7 +137,7 @@ pub(crate) fn pages(program: &Program) -> Vec<Page> {
             "ipseity-cli help [COMMAND]",
             "The flags and examples of all, or of this command.",
         );
-        sections(roff);
+        sections(roff, &program.flags);
     };
     let mut made = vec![page(
         program,
@@ -136,7 +153,7 @@ pub(crate) fn pages(program: &Program) -> Vec<Page> {
             for (line, purpose) in command.examples {
                 row(roff, line, &format!("{purpose}."));
             }
-            sections(roff);
+            sections(roff, &command.flags);
         };
         made.push(page(
             command,

@@ -95,6 +95,14 @@ fn every_page_has_every_flag_and_reads_well() {
         let text = page(&format!("ipseity-cli-{}.1", command.name));
         assert!(text.contains("EXIT STATUS"), "{}", command.name);
         assert!(text.contains("EXAMPLES"), "{}", command.name);
+        let flags = ipseity_cli::flags_of(command);
+        let asks_servers = flags.iter().any(|flag| flag.name == "server");
+        assert_eq!(
+            text.contains("IPSEITY_SERVER"),
+            asks_servers,
+            "{}",
+            command.name
+        );
     }
     for entry in fs::read_dir(top().join("packaging/man")).unwrap() {
         let page = entry.unwrap().path();
@@ -202,6 +210,9 @@ fn assert_offered(shell: &str) {
         ("ipseity-cli status --color a", "auto always"),
         ("ipseity-cli cert ", "ca server peer client operator show"),
         ("ipseity-cli cert show a", "a-file.pem a-folder"),
+        ("ipseity-cli decode --t", ""),
+        ("ipseity-cli pids ", "list import epoch"),
+        ("ipseity-cli pids import --da", "--data-dir"),
         ("ipseity-cli members --ne", "--never-served"),
     ] {
         let expected: BTreeSet<String> = words(expected);

@@ -77,5 +77,9 @@ CLOSE_NOTICED = 0.05
 #: why nothing came.
 REFILL_GRACE = 0.05
 
+#: How much longer a timer of asyncio waits for what has arrived to be read. One turn of the loop is enough, and any time is
+#: at least that.
+LAST_LOOK = 0.001
+
 #: A timer may end so much too early. A call that has no more time left than this is at its end.
 TIMER_EARLY = 0.001

@@ -107,6 +107,12 @@ fn options(options: &mut Flags) {
         "epoch: all servers that use this etcd are stopped",
     );
     shape::options_with_json(options);
+    options.optopt(
+        "",
+        "cluster",
+        "the cluster whose pids are meant (default: ipseity; for import the one of the directory)",
+        "NAME",
+    );
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {

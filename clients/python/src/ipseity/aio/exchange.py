@@ -21,6 +21,7 @@ from ..options import Options
 from ..servers import Servers
 from ..text import seconds
 from ..watching import Events
+from .alarm import Alarm
 from .dial import Unreachable, connect
 from .line import Line
 
@@ -140,19 +141,18 @@ class Exchange:
     async def _wait(self, ask: Ask, call: Call) -> Outcome:
         if ask.outcome is not None:
             return ask.outcome
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def finish() -> None:
             if not done.done():
                 done.set_result(None)
 
         ask.when_done = finish
-        timer = loop.call_later(max(call.deadline - monotonic(), 0), finish)
+        alarm = Alarm(call.deadline - monotonic(), finish)
         try:
             await done
         finally:
-            timer.cancel()
+            alarm.cancel()
             ask.when_done = None
         # mypy thinks that it is still None.
         outcome: Optional[Outcome] = ask.outcome

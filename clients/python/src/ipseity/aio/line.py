@@ -1,4 +1,4 @@
-"""A connection of asyncio: the transport's side of a Link, and the one timer that finds late replies and idle times."""
+"""A connection of asyncio: the transport's side of a Link, and the one alarm that finds late replies and idle times."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Callable, Optional, cast
 
 from .. import tls
 from ..link import Failure, Link, Lost
+from .alarm import Alarm
 
 
 class Line(asyncio.Protocol):
@@ -25,14 +26,14 @@ class Line(asyncio.Protocol):
         self._idle_max = idle_max
         self._when_dead = when_dead
         self._transport: Optional[asyncio.Transport] = None
-        self._timer: Optional[asyncio.TimerHandle] = None
-        self._timer_at = 0.0
+        self._alarm: Optional[Alarm] = None
+        self._alarm_at = 0.0
         self._has_told = False
         #: Done when the transport is gone.
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def write(self) -> None:
-        """Writes what the link has to write, and sees to its timer and its end."""
+        """Writes what the link has to write, and sees to its alarm and its end."""
         link, transport = self.link, self._transport
         if link.out and transport is not None:
             # One that is closing would only write a line to the log of asyncio. Why it closes is told by connection_lost.
@@ -40,7 +41,7 @@ class Line(asyncio.Protocol):
                 transport.write(bytes(link.out))
             link.out.clear()
         if link.dead is None:
-            self._set_timer()
+            self._set_alarm()
         elif not self._has_told:
             self._has_told = True
             self._hang_up()
@@ -72,19 +73,19 @@ class Line(asyncio.Protocol):
         if not self.gone.done():
             self.gone.set_result(None)
 
-    def _set_timer(self) -> None:
+    def _set_alarm(self) -> None:
         deadline = self.link.deadline()
         at = self.link.last_used + self._idle_max if deadline is None else deadline
-        # One that comes too early looks again. So a request needs a new timer only if the old one comes too late.
-        if self._timer is not None and self._timer_at <= at:
+        # One that comes too early looks again. So a request needs a new alarm only if the old one comes too late.
+        if self._alarm is not None and self._alarm_at <= at:
             return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = at
-        self._timer = asyncio.get_running_loop().call_later(max(at - monotonic(), 0), self._time_is_over)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = Alarm(at - monotonic(), self._time_is_over)
 
     def _time_is_over(self) -> None:
-        self._timer = None
+        self._alarm = None
         now = monotonic()
         self.link.check(now)
         if self.link.is_idle() and now - self.link.last_used >= self._idle_max:
@@ -93,8 +94,8 @@ class Line(asyncio.Protocol):
 
     def _hang_up(self) -> None:
         """Shuts the sending side, after close_notify where there is TLS, and closes without waiting for the other side."""
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
         transport = self._transport
         if transport is None:
             return

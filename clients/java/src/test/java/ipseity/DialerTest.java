@@ -9,7 +9,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
-import java.net.SocketTimeoutException;
+import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -19,21 +19,24 @@ import org.junit.jupiter.api.Test;
 class DialerTest {
   private static final long LONG = Duration.ofSeconds(20).toNanos();
 
-  /** An address that neither accepts nor refuses: its queue is full. */
+  /** More than a listener with a backlog of one takes. */
+  private static final int CALLERS = 4;
+
+  /**
+   * An address that neither accepts nor refuses: its queue is full. The callers that fill it wait
+   * until the end, so it stays full, however slow the machine is.
+   */
   private static final class Silent implements AutoCloseable {
     private final ServerSocket listener =
         new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"));
-    private final List<Socket> queue = new ArrayList<>();
+    private final List<SocketChannel> queue = new ArrayList<>();
 
     Silent() throws IOException {
-      while (true) {
-        Socket socket = new Socket();
-        queue.add(socket);
-        try {
-          socket.connect(listener.getLocalSocketAddress(), 200);
-        } catch (SocketTimeoutException e) {
-          return;
-        }
+      for (int i = 0; i < CALLERS; i++) {
+        SocketChannel caller = SocketChannel.open();
+        queue.add(caller);
+        caller.configureBlocking(false);
+        caller.connect(address());
       }
     }
 
@@ -44,8 +47,8 @@ class DialerTest {
     @Override
     public void close() throws IOException {
       listener.close();
-      for (Socket socket : queue) {
-        socket.close();
+      for (SocketChannel caller : queue) {
+        caller.close();
       }
     }
   }
@@ -54,19 +57,27 @@ class DialerTest {
     return new Dialer(ServerAddress.parse("ids:1"), timeout, Clock.now() + timeout);
   }
 
-  private static InetSocketAddress dead() throws IOException {
-    try (ServerSocket socket = Scripted.listen()) {
-      return (InetSocketAddress) socket.getLocalSocketAddress();
-    }
+  /** A port where nobody listens, and where nobody else can while this socket is open. */
+  private static Socket dead() throws IOException {
+    Socket socket = new Socket();
+    socket.bind(new InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0));
+    return socket;
+  }
+
+  private static InetSocketAddress address(Socket bound) {
+    return (InetSocketAddress) bound.getLocalSocketAddress();
   }
 
   @Test
   void an_address_that_is_silent_or_dead_does_not_use_up_the_time() throws Exception {
     try (Silent silent = new Silent();
+        Socket dead = dead();
         ServerSocket good = Scripted.listen()) {
       InetSocketAddress address = (InetSocketAddress) good.getLocalSocketAddress();
       long began = Clock.now();
-      try (Socket socket = dialer(LONG).race(List.of(dead(), silent.address(), dead(), address))) {
+      List<InetSocketAddress> all =
+          List.of(address(dead), silent.address(), address(dead), address);
+      try (Socket socket = dialer(LONG).race(all)) {
         assertEquals(address, socket.getRemoteSocketAddress());
       }
       assertTrue(Clock.now() - began < LONG / 2, "it waited for the silent one");
@@ -75,13 +86,16 @@ class DialerTest {
 
   @Test
   void the_error_names_every_address() throws Exception {
-    InetSocketAddress one = dead();
-    Dialer.Failed e =
-        assertThrows(Dialer.Failed.class, () -> dialer(LONG).race(List.of(one, dead())));
-    assertEquals(ServerFailure.Reason.CONNECT, e.trouble.failure().reason());
-    assertTrue(
-        e.trouble.text().startsWith("cannot connect: 127.0.0.1: Connection refused; 127.0.0.1: "),
-        e.trouble.text());
+    try (Socket one = dead();
+        Socket other = dead()) {
+      Dialer.Failed e =
+          assertThrows(
+              Dialer.Failed.class, () -> dialer(LONG).race(List.of(address(one), address(other))));
+      assertEquals(ServerFailure.Reason.CONNECT, e.trouble.failure().reason());
+      assertTrue(
+          e.trouble.text().startsWith("cannot connect: 127.0.0.1: Connection refused; 127.0.0.1: "),
+          e.trouble.text());
+    }
     try (Silent silent = new Silent()) {
       long shortTime = Duration.ofMillis(200).toNanos();
       Dialer.Failed late =
