@@ -394,7 +394,9 @@ impl Cluster {
     ) -> Option<String> {
         let pid = self.machines[server].plan.pid;
         let left = asked.known.floor.left;
-        if !asked.known.is_present || asked.known.floor.began != self.machines[server].began {
+        let machine = &self.machines[server];
+        let is_over = machine.server.is_none() || asked.known.floor.began != machine.began;
+        if !asked.known.is_present || is_over {
             // It may be that of an earlier life.
             return None;
         }
