@@ -829,13 +829,13 @@ fn a_backup_that_is_restored_twice_repeats_epochs_and_boots_but_no_session() {
         for _ in 0..10 {
             etcd.store.put("/other", "x");
         }
-        let by = other.life();
         for lost in [
             etcd.raise(&between, 5_000).map(drop),
             etcd.run(Keep::new(&between)).map(drop),
             etcd.run(Stop::new(&between, between.above)),
         ] {
-            assert_eq!(lost, Err(Lost::Fenced { pid: pid(7), by }));
+            let (pid, was, is) = (pid(7), one.boot, other.boot);
+            assert_eq!(lost, Err(Lost::Breach(Breach::OlderLife { pid, was, is })));
         }
         // An operator who has seen that the epoch was there before raises it again, and boots are higher than ever.
         let raised = etcd.run(Epoch::new(layout(), sequence(0))).unwrap();
@@ -946,6 +946,25 @@ fn a_life_sees_that_its_store_was_put_back() {
             pid: pid(7),
             was: sequence(500),
             is: sequence(STEP),
+        }
+    );
+
+    // The life before is there again, and the revision has come as far.
+    let mut etcd = Etcd::new();
+    etcd.claim(7);
+    let backup = etcd.store.clone();
+    etcd.store.wipe(&layout().owner(pid(7)));
+    let tenure = etcd.claim(7);
+    etcd.store = backup;
+    for _ in 0..10 {
+        etcd.store.put("/other", "x");
+    }
+    assert_eq!(
+        lost(&mut etcd, &tenure),
+        Breach::OlderLife {
+            pid: pid(7),
+            was: 2,
+            is: 1,
         }
     );
 

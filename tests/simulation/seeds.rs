@@ -33,7 +33,7 @@ const ETCD_TRACED: u64 = 20;
 const ETCD_FIRST: u64 = FIRST_SEED + 80;
 
 /// Seeds of long runs that have failed once.
-const FAILED_ONCE: [u64; 16] = [
+const FAILED_ONCE: [u64; 17] = [
     // The goodbye of a life whose claim was being saved was not read.
     299,
     // A claim was confirmed again, although another life had been heard to serve since.
@@ -66,6 +66,8 @@ const FAILED_ONCE: [u64; 16] = [
     1_099_512_010_256,
     // The judge counted the status of a process that was over, which came by HTTP after an operator's word.
     1_099_600_015_222,
+    // A life that found a life before it in a restored etcd said that another server had claimed its pid.
+    1_099_600_023_528,
 ];
 
 /// What no seed brings, because there all servers take connections without TLS, their certificates are good, and a run is

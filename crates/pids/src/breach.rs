@@ -75,6 +75,15 @@ pub enum Breach {
         /// The ceiling now.
         is: Sequence,
     },
+    /// The state is that of a life that has not come after this one, although etcd had acknowledged this one as the newest.
+    OlderLife {
+        /// The pid.
+        pid: Pid,
+        /// The boot of this life.
+        was: u64,
+        /// The boot of the life that has the state now.
+        is: u64,
+    },
     /// The state is that of this life, and says that the life has stopped, which it has not.
     GivenBack {
         /// The pid.
@@ -209,6 +218,11 @@ impl fmt::Display for Breach {
                 f,
                 "the ceiling of pid {pid} has fallen from {was} to {is}: etcd was restored from a backup, or somebody has \
                  written there"
+            )?,
+            Breach::OlderLife { pid, was, is } => write!(
+                f,
+                "pid {pid} has another owner, with boot {is}, which is not later than boot {was} of this server: etcd \
+                 was restored from a backup, or somebody has written there"
             )?,
             Breach::GivenBack { pid } => write!(
                 f,

@@ -192,7 +192,18 @@ impl Tenure {
         let (mine, is) = (&self.state.value, &seen.value);
         // bug ForeignAdopted: if BUG { return Ok(seen.clone()); }
         if is.session != mine.session {
-            return Err(Lost::Fenced { pid, by: is.life() });
+            // Each claim takes a higher boot, so only a store that was put back has a life from before this one. It may
+            // show nothing else, if its revision has come as far again.
+            // bug OlderStateFences instead: if is.boot > mine.boot || BUG {
+            if is.boot > mine.boot {
+                return Err(Lost::Fenced { pid, by: is.life() });
+            }
+            return Err(Breach::OlderLife {
+                pid,
+                was: mine.boot,
+                is: is.boot,
+            }
+            .into());
         }
         // A stop may lower it.
         if is.ceiling < mine.ceiling && !is.stopped {

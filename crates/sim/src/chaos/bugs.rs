@@ -39,6 +39,7 @@ pub const OF_PIDS: &[&str] = &[
 /// Those that are found in seeds in which pids live in etcd: see [`etcd_plan`](super::etcd_plan).
 pub const OF_ETCD: &[&str] = &[
     "FallenRevisionIgnored",
+    "OlderStateFences",
     "OtherEtcdIgnored",
     "EpochUntold",
     "OwnBootJumpTaken",
@@ -654,6 +655,11 @@ pub const BUGS: &[Bug] = &[
         name: "FallenRevisionIgnored",
         wrong: "A life goes on in an etcd whose revision has fallen.",
         seed: 1_099_511_627_926,
+    },
+    Bug {
+        name: "OlderStateFences",
+        wrong: "A life that finds a life before it in a restored etcd takes that for one that followed it.",
+        seed: 1_099_600_023_528,
     },
     Bug {
         name: "OtherEtcdIgnored",
