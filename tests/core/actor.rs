@@ -395,12 +395,16 @@ fn requests_above_the_ceiling_are_answered_once_the_raise_is_durable() {
     assert_eq!(scene.ask(ALICE, 3), vec![]);
     assert_eq!(scene.ask(BOB, 1), vec![]);
     assert_eq!(scene.sequence(), 8, "never what may be taken back");
+    let tally = scene.actor.tally();
+    assert_eq!((tally.identity_requests, tally.identities), (1, 8));
     assert_eq!(
         scene.on(CEILING_WRITTEN),
         vec![identities(ALICE, 9, 3), identities(BOB, 12, 1)]
     );
     assert_eq!(scene.sequence(), 12);
-    assert_eq!(scene.actor.tally().waited, 2);
+    let tally = scene.actor.tally();
+    assert_eq!((tally.identity_requests, tally.identities), (3, 12));
+    assert_eq!(tally.waited, 2);
 }
 
 #[test]
@@ -504,6 +508,9 @@ fn when_the_disk_fails_waiting_requests_are_refused_and_the_rest_is_still_served
     );
     assert_eq!(scene.actor.standing(), Standing::StorageFailed);
     assert_eq!(scene.sequence(), 6, "refused requests have taken nothing");
+    let tally = scene.actor.tally();
+    assert_eq!((tally.identity_requests, tally.identities), (1, 6));
+    assert_eq!(tally.refused, 2);
     assert_eq!(scene.ask(ALICE, 5), vec![storage_failed(ALICE)]);
     assert_eq!(scene.ask(ALICE, 4), vec![identities(ALICE, 7, 4)]);
     assert_eq!(scene.ask(ALICE, 1), vec![storage_failed(ALICE)]);

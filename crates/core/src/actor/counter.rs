@@ -10,6 +10,7 @@
 use super::{
     ActorConfig, Link, Report, Tally,
     budget::{Budget, Payer, Start, Unpaid},
+    durability::Decided,
     news::News,
     refusal::{Refusal, Source},
 };
@@ -98,15 +99,15 @@ impl Counter {
         self.identities
     }
 
-    pub(super) fn count_into(&self, tally: &mut Tally) {
-        tally.identity_requests = self.requests;
+    /// Counts everything but what was decided and is not answered.
+    pub(super) const fn count_into(&self, tally: &mut Tally, unanswered: Decided) {
+        tally.identity_requests = self.requests - unanswered.requests;
         tally.refused = self.refused;
-        tally.identities = self.identities;
+        tally.identities = self.identities - unanswered.identities;
         tally.absorbed = self.advances;
     }
 
-    /// So many requests for identities are refused. One whose answer is taken back because the disk failed stays in the other
-    /// counts too, because a count never falls.
+    /// So many requests for identities are refused.
     pub(super) const fn count_refused(&mut self, requests: u64) {
         self.refused = self.refused.saturating_add(requests);
     }

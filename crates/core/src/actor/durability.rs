@@ -16,6 +16,8 @@ pub(super) struct Durability {
     forgotten: Option<Forgotten>,
     /// Identity requests that had to wait.
     waited: u64,
+    /// What was decided and will never be answered.
+    unanswered: Decided,
     /// Everything that waits is being looked at. No raise is asked for until that is over, so that the next one covers
     /// what still waits.
     is_settling: bool,
@@ -34,6 +36,24 @@ enum Held {
     },
     /// It needs nothing from the disk, and only has to leave after the answer before it.
     Behind(Effect),
+}
+
+/// Requests for which identities were decided.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Decided {
+    pub(super) requests: u64,
+    pub(super) identities: u64,
+}
+
+impl Decided {
+    fn add(&mut self, held: &Held) {
+        if let Held::Decided { effect, .. } = held
+            && let Effect::ReplyIdentities { count, .. } = effect
+        {
+            self.requests += 1;
+            self.identities += u64::from(*count);
+        }
+    }
 }
 
 /// What is taken back when the disk fails or the store is away.
@@ -60,6 +80,7 @@ impl Durability {
             held: Line::new(),
             forgotten: None,
             waited: 0,
+            unanswered: Decided::default(),
             is_settling: false,
         }
     }
@@ -87,6 +108,15 @@ impl Durability {
     /// Counts a request that had to wait, but whose answer was not held.
     pub(super) const fn count_waited(&mut self) {
         self.waited += 1;
+    }
+
+    /// What was decided and is not answered: it waits for the disk, was taken back, or its connection is gone.
+    pub(super) fn unanswered(&self) -> Decided {
+        let mut unanswered = self.unanswered;
+        for held in self.held.iter() {
+            unanswered.add(held);
+        }
+        unanswered
     }
 
     /// How many answers wait for the disk.
@@ -193,6 +223,7 @@ impl Durability {
     /// A connection is gone, and nobody waits for its answers.
     pub(super) fn forget(&mut self, connection: ConnectionId) {
         for held in self.held.take_of(connection) {
+            self.unanswered.add(&held);
             let Held::Decided { until, before, .. } = held else {
                 continue;
             };
@@ -259,6 +290,7 @@ impl Durability {
         self.forgotten = None;
         let mut refused = 0;
         for (to, held) in self.held.take_all() {
+            self.unanswered.add(&held);
             let message = error.clone();
             effects.push(match held {
                 Held::Decided { effect, .. } => {

@@ -43,6 +43,11 @@ impl<T> Line<T> {
         self.items.front().map(|(_, item)| item)
     }
 
+    /// All items, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.items.iter().map(|(_, item)| item)
+    }
+
     pub(super) fn push(&mut self, to: ConnectionId, item: T) {
         self.items.push_back((to, item));
         *self.counts.entry(to).or_default() += 1;

@@ -146,13 +146,13 @@ pub struct Budgets {
 /// What the actor has done since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Identity requests that were answered with identities, or will be as soon as the disk allows.
+    /// Identity requests that were answered with identities. Those that wait for the disk are not among them yet.
     pub identity_requests: u64,
     /// Identity requests that were answered with an error.
     pub refused: u64,
     /// Identity requests that had to wait for the disk.
     pub waited: u64,
-    /// Identities decided.
+    /// The identities in these answers.
     pub identities: u64,
     /// Sync requests answered.
     pub sync_requests: u64,
@@ -403,7 +403,8 @@ impl Actor {
             waited: self.durability.waited(),
             ..Tally::default()
         };
-        self.counter.count_into(&mut tally);
+        self.counter
+            .count_into(&mut tally, self.durability.unanswered());
         self.links.count_into(&mut tally);
         tally
     }
