@@ -222,6 +222,12 @@ impl SimEtcd {
         self.former = None;
     }
 
+    /// A call that has not arrived never does.
+    pub fn cut(&mut self, call: CallId) {
+        self.due
+            .retain(|_, due| !matches!(due, Due::Arrives { id, .. } if *id == call));
+    }
+
     fn put(&mut self, wait: Duration, due: Due) {
         self.serial += 1;
         self.due.insert((self.now.after(wait), self.serial), due);

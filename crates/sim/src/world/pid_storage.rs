@@ -87,6 +87,17 @@ impl World {
     /// A backup takes the place of etcd.
     pub fn restore(&mut self, backup: Store, now: Instant) {
         self.etcd.restore(backup);
+        // Connections end with the etcd that was there. Calls of servers may come late all the same, which is harder for them.
+        // But if an operator's word came late, it would end what began under a word after it, and nothing would be wrong.
+        self.operator = None;
+        let etcd = &mut self.etcd;
+        self.callers.retain(|call, caller| {
+            let is_of_server = *caller != OPERATOR;
+            if !is_of_server {
+                etcd.cut(*call);
+            }
+            is_of_server
+        });
         self.restored_at = Some(now);
     }
 
