@@ -3,20 +3,29 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Mutex, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{LazyLock, Mutex},
+    thread,
+    time::Duration,
+};
 
 use ipseity_conformance::{
     clients::Client,
     exam, load,
     perform::Outcome,
     run::{Plan, run, vectors_row},
-    scenario,
+    scenario::{self, Scenario},
     stand_in::faults::{FAULTS, VARIABLE},
     table::Table,
 };
 
 /// How many faults are looked for at a time. They wait more than they compute.
 const AT_ONCE: usize = 24;
+
+/// They are read once, as every fault looks for some of them.
+static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| scenario::all().unwrap());
 
 /// The stand-in with this fault, or with none.
 fn stand_in(fault: &str) -> Client {
@@ -34,10 +43,10 @@ fn stand_in(fault: &str) -> Client {
 fn rows(fault: &str, is_meant: impl Fn(&str) -> bool, jobs: usize) -> Table {
     run(&Plan {
         clients: vec![stand_in(fault)],
-        scenarios: scenario::all()
-            .unwrap()
-            .into_iter()
+        scenarios: SCENARIOS
+            .iter()
             .filter(|scenario| is_meant(&scenario.name))
+            .cloned()
             .collect(),
         vectors: exam::FILES
             .into_iter()
@@ -62,12 +71,11 @@ fn rows(fault: &str, is_meant: impl Fn(&str) -> bool, jobs: usize) -> Table {
 fn a_client_that_keeps_the_rules_passes() {
     let table = rows("", |_| true, AT_ONCE);
     assert!(!table.has_failed(), "{}", table.summary());
-    let scenarios = scenario::all().unwrap();
-    let passed = scenarios.iter().filter(|scenario| {
+    let passed = SCENARIOS.iter().filter(|scenario| {
         let cell = table.cell("stand-in", &scenario.name).unwrap();
         matches!(cell.outcome, Outcome::Passed | Outcome::Skipped(_))
     });
-    let without_tls = scenarios
+    let without_tls = SCENARIOS
         .iter()
         .filter(|scenario| !scenario.name.contains("tls"));
     assert!(
