@@ -10,7 +10,6 @@
 use super::{
     ActorConfig, Link, Report, Tally,
     budget::{Budget, Payer, Start, Unpaid},
-    durability::Decided,
     news::News,
     refusal::{Refusal, Source},
 };
@@ -99,11 +98,11 @@ impl Counter {
         self.identities
     }
 
-    /// Counts everything but what was decided and is not answered.
-    pub(super) const fn count_into(&self, tally: &mut Tally, unanswered: Decided) {
-        tally.identity_requests = self.requests - unanswered.requests;
+    /// Counts everything that was decided.
+    pub(super) const fn count_into(&self, tally: &mut Tally) {
+        tally.identity_requests = self.requests;
         tally.refused = self.refused;
-        tally.identities = self.identities - unanswered.identities;
+        tally.identities = self.identities;
         tally.absorbed = self.advances;
     }
 

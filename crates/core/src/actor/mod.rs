@@ -403,8 +403,10 @@ impl Actor {
             waited: self.durability.waited(),
             ..Tally::default()
         };
-        self.counter
-            .count_into(&mut tally, self.durability.unanswered());
+        self.counter.count_into(&mut tally);
+        let unanswered = self.durability.unanswered();
+        tally.identity_requests -= unanswered.requests;
+        tally.identities -= unanswered.identities;
         self.links.count_into(&mut tally);
         tally
     }
