@@ -85,9 +85,10 @@ fn remedy(cause: &FailureCause) -> Option<Remedy> {
         FailureCause::LookupTimeout(_) => Some(Remedy::MendTheResolver),
         FailureCause::HandshakeTimeout(_) => Some(Remedy::AskWhetherTls),
         FailureCause::Timeout(_) => Some(Remedy::AskWhy),
-        FailureCause::Connect(_) | FailureCause::Closed { .. } | FailureCause::Io(_) => {
-            Some(Remedy::StartIt)
-        }
+        FailureCause::Connect(_)
+        | FailureCause::NoConnection(_)
+        | FailureCause::Closed { .. }
+        | FailureCause::Io(_) => Some(Remedy::StartIt),
         _ => None,
     }
 }

@@ -56,6 +56,8 @@ struct Line {
     born: Stopwatch,
     choice: Choice,
     connection: Option<Connection>,
+    /// The last attempt to connect has found so little time left of its call that it says nothing of the server.
+    was_hurried: bool,
 }
 
 impl Client {
@@ -83,6 +85,7 @@ impl Client {
         let first = setup.first();
         Client {
             line: Turns::new(Line {
+                was_hurried: false,
                 born: Stopwatch::start(),
                 choice: Choice::new(setup.servers.len(), first),
                 connection: None,
@@ -333,6 +336,7 @@ impl Client {
                 if deadline.left().is_none() {
                     return Err(self.setup.unavailable(failures));
                 }
+                line.was_hurried = false;
                 let cause = match self.attempt_at(place, line, deadline, &mut call) {
                     Ok(value) => return Ok(value),
                     Err(Trouble::Failed(cause)) => cause,
@@ -341,9 +345,11 @@ impl Client {
                 if self.closed.is_closed() {
                     return Err(ClientError::Closed);
                 }
-                self.watch.failed(&self.setup.servers[place], &cause);
-                line.choice.failed(place, line.born.elapsed());
-                self.current.store(line.choice.current(), Ordering::Relaxed);
+                if !line.was_hurried {
+                    self.watch.failed(&self.setup.servers[place], &cause);
+                    line.choice.failed(place, line.born.elapsed());
+                    self.current.store(line.choice.current(), Ordering::Relaxed);
+                }
                 failures.note(place, cause);
             }
             let pause = pauses.next(fastrand::f64());
@@ -379,7 +385,14 @@ impl Client {
         // reply comes next.
         let mut connection = match opened {
             Some(connection) => connection,
-            None => self.open(place, deadline)?,
+            None => {
+                let left = deadline.left().unwrap_or_default();
+                let opened = self.open(place, deadline);
+                line.was_hurried = opened.is_err()
+                    && left < self.setup.connect_time_fair()
+                    && deadline.left().is_none_or(|left| left < TIMEOUT_MIN);
+                opened?
+            }
         };
         connection.begin(deadline);
         *self.cutter() = connection.cutter();

@@ -147,6 +147,8 @@ pub enum FailureCause {
     NoAddress,
     /// No connection to any of its addresses: those that were tried, in order. There is at least one.
     Connect(Vec<AddressFailure>),
+    /// There was no connection within this time, that of the call. Connecting may go on, for later calls.
+    NoConnection(Duration),
     /// The reply was not complete in time; the time that it had.
     Timeout(Duration),
     /// The server closed the connection before the reply was complete; how many bytes of it had arrived.
@@ -188,6 +190,7 @@ impl fmt::Display for FailureCause {
                 }
                 Ok(())
             }
+            FailureCause::NoConnection(limit) => write!(f, "no connection within {limit:?}"),
             FailureCause::Timeout(limit) => write!(f, "no reply within {limit:?}"),
             FailureCause::Closed { bytes: 0 } => {
                 f.write_str("the server closed the connection without a reply")

@@ -42,7 +42,7 @@ class Call:
 
     def next(self, now: float) -> Union[int, Wait]:
         """The place of the server to try next, or how long to wait. UnavailableError if the call is at its end."""
-        if self._is_over(now):
+        if self.is_over(now):
             raise self._unavailable()
         untried = [place for place in self._servers.order(now) if place not in self._tried]
         if untried:
@@ -57,7 +57,7 @@ class Call:
     def failed(self, place: int, failure: Failure, now: float) -> None:
         """Notes why this server gave this call no answer."""
         self._tried.add(place)
-        if self._is_over(now):
+        if self.is_over(now):
             # This try was cut short, so an earlier one knows more.
             self._failures.setdefault(place, failure)
         else:
@@ -91,7 +91,8 @@ class Call:
         self._is_late = True
         return Failure(f"no {what} within the time of the call, {seconds(self._time)}")
 
-    def _is_over(self, now: float) -> bool:
+    def is_over(self, now: float) -> bool:
+        """Whether its time is."""
         return self._is_late or now >= self.deadline - TIMER_EARLY
 
     def _unavailable(self) -> UnavailableError:

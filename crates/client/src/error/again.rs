@@ -68,6 +68,7 @@ impl FailureCause {
                 };
                 FailureCause::Connect(failures.iter().map(again).collect())
             }
+            FailureCause::NoConnection(limit) => FailureCause::NoConnection(*limit),
             FailureCause::Timeout(limit) => FailureCause::Timeout(*limit),
             FailureCause::Closed { bytes } => FailureCause::Closed { bytes: *bytes },
             FailureCause::Io(error) => FailureCause::Io(io_again(error)),

@@ -1,17 +1,20 @@
 //! One call: which connection it uses, where it goes on when that fails, and when it gives up.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::{
     link::{Link, receive},
     owner::Reply,
     shared::{Ended, Shared},
-    wait::within,
+    wait::{unless, within},
 };
 use crate::{
     Block, ClientError, FailureCause, Rounds,
@@ -22,10 +25,13 @@ use crate::{
     setup::Failures,
 };
 
-/// The connection of a client. One call at a time makes a new one, and the others wait for it.
+/// The connection of a client. One attempt to connect is under way at a time, and all calls wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Line {
-    dialing: tokio::sync::Mutex<()>,
+    /// Held by the attempt that is under way.
+    dialing: Arc<tokio::sync::Mutex<()>>,
+    /// The server of the last attempt.
+    dialed: AtomicUsize,
     link: Mutex<Option<Arc<Link>>>,
 }
 
@@ -33,6 +39,31 @@ impl Line {
     // Nothing panics while it holds the lock.
     fn link(&self) -> MutexGuard<'_, Option<Arc<Link>>> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connects in a task of its own, with the whole time that connecting has: the call that begins it may end before, and
+    /// others wait for it too.
+    fn dial(self: &Arc<Line>, shared: &Arc<Shared>, place: usize, dialing: OwnedMutexGuard<()>) {
+        self.dialed.store(place, Ordering::Release);
+        let (line, shared) = (Arc::clone(self), Arc::clone(shared));
+        tokio::spawn(async move {
+            let _dialing = dialing;
+            match unless(shared.closed(), Link::open(&shared, place)).await {
+                Some(Ok(link)) => line.keep(&shared, link),
+                Some(Err(cause)) => shared.failed(place, &cause),
+                None => {}
+            }
+        });
+    }
+
+    fn keep(&self, shared: &Shared, link: Link) {
+        let mut slot = self.link();
+        // What was closed meanwhile stays closed.
+        if !shared.is_closed() {
+            // Calls that come now find it.
+            shared.turn_to(link.place);
+            *slot = Some(Arc::new(link));
+        }
     }
 
     /// Lets the connection go. Its owner ends when the calls that wait on it have gone too.
@@ -44,7 +75,7 @@ impl Line {
 /// A call that is under way.
 pub(super) struct Call<'a> {
     shared: &'a Arc<Shared>,
-    line: &'a Line,
+    line: &'a Arc<Line>,
     deadline: Deadline,
     pauses: Pauses,
     failures: Failures,
@@ -58,7 +89,7 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// A call that begins now.
-    pub(super) fn new(shared: &'a Arc<Shared>, line: &'a Line) -> Call<'a> {
+    pub(super) fn new(shared: &'a Arc<Shared>, line: &'a Arc<Line>) -> Call<'a> {
         let call_timeout = shared.setup.options.call_timeout.max(TIMEOUT_MIN);
         Call {
             shared,
@@ -78,25 +109,27 @@ impl<'a> Call<'a> {
             if let Some(link) = self.open_link()? {
                 return Ok(link);
             }
-            let line = self.line;
-            let Some(dialing) = within(self.deadline, line.dialing.lock()).await else {
+            let dialing = Arc::clone(&self.line.dialing).lock_owned();
+            let Some(dialing) = within(self.deadline, dialing).await else {
+                // Otherwise nobody connects.
+                if self.line.dialing.try_lock().is_err() {
+                    let place = self.line.dialed.load(Ordering::Acquire);
+                    let cause = FailureCause::NoConnection(self.deadline.limit());
+                    // This try was cut short, so an earlier one knows more.
+                    self.failures.note_first(place, cause);
+                    self.tried.push(place);
+                }
                 return Err(self.unavailable());
             };
-            // Another call may have made one meanwhile.
-            if let Some(link) = self.open_link()? {
+            // If it has ended already, the call still hears so from it: otherwise it would be made again and again.
+            if let Some(link) = self.current_link() {
                 return Ok(link);
             }
             if self.deadline.left().is_none() {
                 return Err(self.unavailable());
             }
             match self.next_place() {
-                Some(place) => match Link::open(self.shared, place, self.deadline).await {
-                    Ok(link) => return self.keep(link),
-                    Err(cause) => {
-                        self.shared.failed(place, &cause);
-                        self.fail(place, cause);
-                    }
-                },
+                Some(place) => self.line.dial(self.shared, place, dialing),
                 None => {
                     drop(dialing);
                     self.pause().await?;
@@ -166,8 +199,16 @@ impl<'a> Call<'a> {
                 Some(trouble) => Err(self.shared.setup.ended(place, trouble)),
             };
         }
-        let is_current = link.place == self.shared.current() && !self.tried.contains(&link.place);
-        Ok(is_current.then(|| Arc::clone(link)))
+        drop(slot);
+        Ok(self.current_link())
+    }
+
+    /// The connection, open or not, if it leads to the current server and this call has not failed there.
+    fn current_link(&self) -> Option<Arc<Link>> {
+        let current = self.shared.current();
+        let is_usable =
+            |link: &&Arc<Link>| link.place == current && !self.tried.contains(&link.place);
+        self.line.link().as_ref().filter(is_usable).map(Arc::clone)
     }
 
     /// The server to connect to; `None` if all have failed in this round. What other calls have found meanwhile counts.
@@ -182,19 +223,6 @@ impl<'a> Call<'a> {
             }
         }
         None
-    }
-
-    fn keep(&self, link: Link) -> Result<Arc<Link>, ClientError> {
-        let link = Arc::new(link);
-        let mut slot = self.line.link();
-        // What was closed meanwhile stays closed.
-        if self.shared.is_closed() {
-            return Err(ClientError::Closed);
-        }
-        // Calls that come now find it.
-        self.shared.turn_to(link.place);
-        *slot = Some(Arc::clone(&link));
-        Ok(link)
     }
 
     fn fail(&mut self, place: usize, cause: FailureCause) {

@@ -28,7 +28,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Client {
     shared: Arc<Shared>,
-    line: Line,
+    line: Arc<Line>,
 }
 
 impl Client {
@@ -92,7 +92,7 @@ impl Client {
         };
         Client {
             shared: Arc::new(Shared::new(setup, watch, newest)),
-            line: Line::default(),
+            line: Arc::default(),
         }
     }
 
@@ -195,6 +195,13 @@ impl Client {
     ) -> Result<T, ClientError> {
         let ended = unless(self.shared.closed(), call).await;
         ended.unwrap_or(Err(ClientError::Closed))
+    }
+}
+
+impl Drop for Client {
+    /// An attempt to connect that is under way ends with it too.
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -32,13 +32,9 @@ pub(super) struct Link {
 
 impl Link {
     /// Connects to a server, and gives the connection to an owner of its own.
-    pub(super) async fn open(
-        shared: &Arc<Shared>,
-        place: usize,
-        call: Deadline,
-    ) -> Result<Link, FailureCause> {
+    pub(super) async fn open(shared: &Arc<Shared>, place: usize) -> Result<Link, FailureCause> {
         let setup = &shared.setup;
-        let deadline = call.and_within(setup.options.connect_timeout.max(TIMEOUT_MIN));
+        let deadline = Deadline::within(setup.options.connect_timeout.max(TIMEOUT_MIN));
         let server = &setup.servers[place];
         let stream = Stream::open(setup, server, deadline).await?;
         shared.watch.connected(server);

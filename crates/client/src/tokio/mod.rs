@@ -21,6 +21,8 @@
 //!   up to [`CLIENT_IN_FLIGHT_MAX`](crate::limits::CLIENT_IN_FLIGHT_MAX) of them under way. If the connection fails, all calls
 //!   that wait on it go on to the next server, each within its own time. If the server breaks the protocol, all of them end
 //!   with that.
+//! - **Connecting has its own time**, [`connect_timeout`](crate::ClientOptions::connect_timeout), in a task of its own. If the
+//!   call that began it ends before, it goes on for the others, until the client is dropped or closed.
 //! - **A call may be cancelled** by dropping its future. The reply is still read, and thrown away: it is never taken for
 //!   another. Its identities are skipped.
 //! - **Names** are looked up by tokio, on its threads for blocking work. A lookup that comes too late goes on there.

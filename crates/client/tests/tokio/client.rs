@@ -18,6 +18,7 @@ use ipseity_harness::{
     fake::{Fake, Step},
     nobody::Nobody,
     pki::{Life, Pki},
+    silent::Silent,
 };
 use tokio::{
     runtime::Runtime,
@@ -175,7 +176,7 @@ async fn calls_that_are_cancelled_at_any_moment_shift_nothing() {
 
 #[tokio::test]
 async fn a_call_that_is_cancelled_while_it_connects_leaves_the_others_alone() {
-    let silent = ipseity_harness::silent::Silent::new();
+    let silent = Silent::new();
     let server = Fake::serving(1);
     let options = ClientOptions {
         connect_timeout: SOON,
@@ -191,6 +192,52 @@ async fn a_call_that_is_cancelled_while_it_connects_leaves_the_others_alone() {
         assert_eq!(identity.unwrap().pid().get(), 1);
     }
     assert_eq!(server.accepted(), 1);
+}
+
+/// A client of a server that cannot be reached, with little time for a call and much to connect. A call of it has ended, and
+/// connecting goes on.
+async fn connecting(silent: &Silent) -> Client {
+    let options = ClientOptions {
+        connect_timeout: LONG,
+        call_timeout: SOON,
+        ..options()
+    };
+    let client = Client::with_options([silent.socket_address().to_string()], options).unwrap();
+    let causes = causes(client.next().await.unwrap_err());
+    assert!(matches!(causes[..], [FailureCause::NoConnection(limit)] if limit == SOON));
+    let counters = client.counters();
+    assert_eq!((counters.connects, counters.failures), (0, 0));
+    client
+}
+
+#[tokio::test]
+async fn connecting_outlives_the_call_that_began_it() {
+    let silent = Silent::new();
+    let client = connecting(&silent).await;
+    silent.accept_again();
+    wait_until(|| client.counters().connects == 1).await;
+    assert_eq!(client.counters().failures, 0);
+}
+
+#[tokio::test]
+async fn connecting_ends_with_the_client() {
+    let silent = Silent::new();
+    drop(connecting(&silent).await);
+    let metrics = tokio::runtime::Handle::current().metrics();
+    wait_until(|| metrics.num_alive_tasks() == 0).await;
+}
+
+#[test]
+fn a_client_outlives_a_runtime_that_ends_while_it_connects() {
+    let silent = Silent::new();
+    let client = Runtime::new().unwrap().block_on(connecting(&silent));
+    silent.accept_again();
+    // What was under way has ended with its runtime, and keeps nobody from connecting again.
+    Runtime::new().unwrap().block_on(async {
+        while client.counters().connects == 0 {
+            client.next().await.unwrap_err();
+        }
+    });
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use ipseity_harness::{
 };
 use tokio::{runtime::Runtime, task::JoinSet};
 
-use super::{addresses, counts, wait_until};
+use super::{SOON, addresses, counts, wait_until};
 
 fn options() -> SourceOptions {
     SourceOptions {
@@ -291,6 +291,64 @@ fn a_source_outlives_the_runtime_of_its_task() {
             }
         });
     }
+}
+
+#[test]
+fn a_runtime_that_ends_in_the_middle_of_a_refill_leaves_it_to_the_next_one() {
+    let server = Fake::scripted(1, [Step::Serve, Step::Serve, Step::Silence]);
+    let source = source(&[&server], options());
+    let mut newest = None;
+    Runtime::new().unwrap().block_on(async {
+        for _ in 0..8 {
+            newest = Some(source.next().await.unwrap());
+        }
+        wait_until(|| counts(&server).len() == 2).await;
+    });
+    Runtime::new().unwrap().block_on(async {
+        for _ in 0..100 {
+            let next = Some(source.next().await.unwrap());
+            assert!(next > newest);
+            newest = next;
+        }
+    });
+    assert_eq!(server.accepted(), 2);
+}
+
+#[test]
+fn a_call_goes_on_when_the_runtime_ends_that_refilled_for_it() {
+    let server = Fake::scripted(1, [Step::Serve, Step::Silence]);
+    let source = Arc::new(source(&[&server], options()));
+    let next = || {
+        let source = Arc::clone(&source);
+        async move { source.next().await }
+    };
+    let (ends, stays) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+    let cancelled = ends.spawn(next());
+    stays.block_on(wait_until(|| !counts(&server).is_empty()));
+    let call = stays.spawn(next());
+    stays.block_on(wait_until(|| source.counters().waits == 2));
+    drop(ends);
+    let one = stays.block_on(call).unwrap().unwrap();
+    assert_eq!(one.sequence().get(), 1);
+    assert!(stays.block_on(cancelled).unwrap_err().is_cancelled());
+}
+
+#[tokio::test]
+async fn a_task_that_is_aborted_in_the_middle_of_a_refill_leaves_it_to_the_others() {
+    let server = Fake::scripted(1, [Step::Serve, Step::ServeAfter(SOON)]);
+    let source = Arc::new(source(&[&server], options()));
+    let call = || {
+        let source = Arc::clone(&source);
+        tokio::spawn(async move { source.next().await })
+    };
+    let aborted = call();
+    wait_until(|| !counts(&server).is_empty()).await;
+    let (one, other) = (call(), call());
+    aborted.abort();
+    assert!(aborted.await.unwrap_err().is_cancelled());
+    let (one, other) = (one.await.unwrap().unwrap(), other.await.unwrap().unwrap());
+    assert_eq!(one.sequence().get() + other.sequence().get(), 3);
+    assert_eq!(counts(&server), [16]);
 }
 
 #[test]

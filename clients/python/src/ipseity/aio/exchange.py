@@ -185,11 +185,11 @@ class Exchange:
     async def _connect(self, place: int, call: Call) -> Optional[Line]:
         """Connects to this server, or waits for the attempt that is under way. None: look again what there is."""
         if self._dial is None:
-            timeout = min(self._options.connect_timeout, call.deadline - monotonic())
-            task = asyncio.get_running_loop().create_task(self._dial_out(place, timeout))
+            # It has its own time, because others wait for it too, and this call may end before.
+            task = asyncio.get_running_loop().create_task(self._dial_out(place, self._options.connect_timeout))
             self._dial = (place, task)
         place, task = self._dial
-        # If this call is cancelled, the attempt goes on for the others.
+        # If this call ends or is cancelled, the attempt goes on for the others.
         await asyncio.wait({task}, timeout=max(call.deadline - monotonic(), 0))
         if not task.done():
             call.failed(place, call.late("connection"), monotonic())
@@ -229,6 +229,8 @@ class Exchange:
         finally:
             if self._dial is not None and self._dial[1] is task:
                 self._dial = None
+            # If no call waits, nobody else tells it.
+            asyncio.get_running_loop().call_soon(self.events.tell)
         self._servers.failed(place, failure, monotonic())
         return failure
 

@@ -20,7 +20,7 @@ from ..calls import Call, Wait, settle
 from ..errors import ClosedError, IpseityError
 from ..identity import Identity
 from ..jobs import Job
-from ..limits import READ_BYTES
+from ..limits import CONNECT_TIME_FAIR, READ_BYTES
 from ..link import Ask, Failure, Link, Lost, Outcome, Seen
 from ..options import Options
 from ..servers import Servers
@@ -361,14 +361,20 @@ class Exchange:
             self._wait_for_dial(self._dial, call)
             return None
         attempt = self._dial = _Dial(place)
+        options = self._options
+        timeout = min(options.connect_timeout, call.deadline - monotonic())
         sock = None
         try:
-            sock = self._dial_out(place, call.deadline)
+            sock = self._dial_out(place, timeout)
         except Unreachable as unreachable:
             if not self._closed:
-                attempt.failure = unreachable.failure
-                call.failed(place, unreachable.failure, monotonic())
-                self._servers.failed(place, unreachable.failure, monotonic())
+                now = monotonic()
+                call.failed(place, unreachable.failure, now)
+                fair = CONNECT_TIME_FAIR * min(options.connect_timeout, options.call_timeout)
+                # Otherwise it says nothing of the server, and those that wait for it connect themselves.
+                if timeout >= fair or not call.is_over(now):
+                    attempt.failure = unreachable.failure
+                    self._servers.failed(place, unreachable.failure, now)
             return None
         finally:
             attempt.has_ended = True
@@ -377,16 +383,14 @@ class Exchange:
         if self._closed:
             sock.close()
             return None
-        options = self._options
         server = str(options.servers[place])
         link = Link(server, self.seen, options.reply_timeout, options.cluster, options.hello)
         self._line = _Line(sock, link, place)
         self.events.connected(server)
         return self._line
 
-    def _dial_out(self, place: int, deadline: float) -> socket.socket:
+    def _dial_out(self, place: int, timeout: float) -> socket.socket:
         options = self._options
-        timeout = min(options.connect_timeout, deadline - monotonic())
         try:
             self._lock.release()
             return dial(options.servers[place], options.tls, timeout, lambda: self._closed)
