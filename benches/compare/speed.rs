@@ -42,8 +42,8 @@ pub fn floor(plan: &Plan) {
         (Load::new(50, 1), "0.97", "1.03"),
         (Load::new(1000, 1), "0.97", "1.03"),
         (Load::new(50, 16), "0.95", ""),
-        (Load::new(50, 64), "0.95", ""),
-        (Load::new(50, 256), "0.85", ""),
+        (Load::new(50, 64), "0.97", ""),
+        (Load::new(50, 256), "0.90", ""),
     ] {
         let subjects = [Subject::Unchecked, Subject::Essay(Baseline::Raw)];
         let [ours, raw] = &alternate(&subjects, load, Place::OneCpu, plan)[..] else {

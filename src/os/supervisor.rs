@@ -162,7 +162,7 @@ const fn meaning(standing: Standing) -> &'static str {
         Standing::Serving => "serving",
         Standing::Joining => "joining: asking its peers before it hands out identities",
         Standing::WaitingForDisk => {
-            "waiting for the disk: requests wait for a write that takes long"
+            "waiting for the disk: requests wait for a write to the disk, or for etcd"
         }
         Standing::Conflict => {
             "pid conflict: not handing out identities, because a peer objects; the log says what to do"

@@ -190,11 +190,6 @@ pub fn claim(
     })
 }
 
-/// Why etcd has not done what it was asked for, and what to do.
-fn no_answer(error: &CallError) -> String {
-    format!("{error}; is etcd running there, and does --store name it?")
-}
-
 /// Why there is no pid, and what to do.
 fn why_not(error: &NoClaim) -> String {
     match error {
@@ -211,7 +206,7 @@ fn why_not(error: &NoClaim) -> String {
             };
             format!("{error}; {advice}")
         }
-        NoClaim::Call(error) => format!("cannot claim a pid: {}", no_answer(error)),
+        NoClaim::Call(error) => format!("cannot claim a pid: {error}"),
         NoClaim::Breach(breach) => format!("cannot claim a pid: {breach}"),
         NoClaim::NoCluster { .. } => format!(
             "{error}, and --existing requires it; check --store and --cluster, or leave --existing out for the first start \

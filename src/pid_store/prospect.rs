@@ -6,7 +6,7 @@ use ipseity_core::identity::{Pid, Sequence};
 use ipseity_etcd::{Call, Procedure as _, Step, World as _};
 use ipseity_pids::{NoClaim, Survey, Waiting, Wanted, floor, free};
 
-use super::{PidStoreOptions, link::Link, no_answer, why_not};
+use super::{PidStoreOptions, link::Link, why_not};
 
 /// What a start would find and take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub fn prospect(options: &PidStoreOptions) -> Result<PidProspect, String> {
                 survey = match &answer {
                     Ok(answer) => Survey::of(&layout, answer),
                     // Whoever asks does not want to wait until it is tried again.
-                    Err(error) => return Err(no_answer(error)),
+                    Err(error) => return Err(error.to_string()),
                 };
                 result = Some(answer);
             }

@@ -75,6 +75,17 @@ test("waiting for the disk says how long and how many", () => {
   assert.doesNotMatch(said.headline, /\d/, "a headline that changes each second would be read out each second");
 });
 
+test("a server with its pid in etcd waits for etcd, and nobody is sent to a disk", () => {
+  const said = verdict(statusWith((status) => {
+    status.standing = "waiting for the disk";
+    status.store = { kind: "etcd", state: "in doubt" };
+    status.bounds.waiting_for_disk = 7;
+  }));
+  assert.equal(said.headline, "Waiting for etcd.");
+  assert.match(said.cause, /7 requests wait\./);
+  assert.doesNotMatch(`${said.cause} ${said.remedy}`, /disk|data-dir/);
+});
+
 test("a rate is that of the clock of the server", () => {
   const samples = watch(20, (status) => work(status, { ms: 500, requests: 100, block: 10 }));
   const now = rate(samples, 5000);

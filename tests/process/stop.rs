@@ -1,4 +1,5 @@
-//! A stop answers all that has arrived: while the kernel still holds it, over TLS, and for a client that reads late.
+//! A stop answers all that has arrived: while the kernel still holds it, over TLS, for a client that reads late, and for one
+//! that still sends. A client that never reads does not hold it up for ever.
 
 use std::{
     fs,
@@ -40,6 +41,10 @@ const FEW: usize = RECEIVE_BUFFER_BYTES / 2 / REPLY_BYTES;
 /// A stop has some seconds for all of this. A machine that is busy may not let it and the client have them, and then the
 /// server says so. In so many runs it is not that busy.
 const RUNS: usize = 5;
+
+/// What a stop says of clients that are not done in time.
+const NOT_READ: &str = "some clients do not read their replies";
+const LATE: &str = "did not close in time";
 
 trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
@@ -141,18 +146,15 @@ fn server(with_tls: bool) -> (Server, Option<Pki>) {
     (Server::start_on(Port::reserve(), &flags), Some(pki))
 }
 
-/// Stops a server to which more requests have come than it can answer before the client reads. Returns whether all were
-/// answered. If not, the stop took too long, and the server has said so.
-fn answers_a_slow_reader(with_tls: bool) -> bool {
-    let (mut server, pki) = server(with_tls);
-    let mut client = Client::connect(&server, pki.as_ref());
+/// Asks for more than the server can answer before the client reads. Returns how many requests that took.
+fn ask_too_much(server: &Server, client: &mut Client) -> usize {
     client.ask(FIRST);
     let mut requests = FIRST;
     // Until the last ones have arrived, and the server does not read them because its answers are not read.
     let is_held_up = loop {
         let mut unread = 0;
         let has_arrived = eventually(|| {
-            let on_the_way = client.on_the_way(&server);
+            let on_the_way = client.on_the_way(server);
             unread = on_the_way.1;
             on_the_way.0 == 0
         });
@@ -166,6 +168,15 @@ fn answers_a_slow_reader(with_tls: bool) -> bool {
         requests += AT_ONCE;
     };
     assert!(is_held_up, "the server reads without end");
+    requests
+}
+
+/// Stops a server to which more requests have come than it can answer before the client reads. Returns whether all were
+/// answered. If not, the stop took too long, and the server has said so.
+fn answers_a_slow_reader(with_tls: bool) -> bool {
+    let (mut server, pki) = server(with_tls);
+    let mut client = Client::connect(&server, pki.as_ref());
+    let requests = ask_too_much(&server, &mut client);
     server.signal("TERM");
     server.wait_for_log("asked to stop");
     let (given, refused) = client.read_all();
@@ -175,9 +186,43 @@ fn answers_a_slow_reader(with_tls: bool) -> bool {
         return true;
     }
     let log = server.log();
-    let took_too_long = refused > 0 || log.contains("some clients do not read their replies");
+    let took_too_long = refused > 0 || log.contains(NOT_READ);
     assert!(took_too_long, "{given} of {requests}\n{log}");
     false
+}
+
+/// Stops a server while a client goes on sending. Returns whether the client was told everything that the server had
+/// answered. If not, it has closed too late, and the server has said so.
+fn tells_who_still_sends(with_tls: bool) -> bool {
+    let (mut server, pki) = server(with_tls);
+    let mut client = Client::connect(&server, pki.as_ref());
+    server.signal("STOP");
+    client.ask(FEW);
+    assert!(eventually(|| client.on_the_way(&server).0 == 0));
+    server.signal("TERM");
+    server.signal("CONT");
+    server.wait_for_log("asked to stop");
+    let mut request = Vec::new();
+    encode(&REQUEST, &mut request);
+    let goes_on = (0..AT_ONCE).all(|_| client.stream.write_all(&request).is_ok());
+    let told = goes_on && {
+        // If the server exited without waiting, what it has sent would be lost here.
+        assert!(client.read_all().0 >= FEW);
+        true
+    };
+    drop(client);
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    assert!(told || server.log().contains(LATE), "{}", server.log());
+    told
+}
+
+fn ends_although_nobody_reads(with_tls: bool) {
+    let (mut server, pki) = server(with_tls);
+    let mut client = Client::connect(&server, pki.as_ref());
+    ask_too_much(&server, &mut client);
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    assert!(server.log().contains(NOT_READ), "{}", server.log());
 }
 
 #[test]
@@ -188,6 +233,26 @@ fn a_stop_answers_a_slow_reader() {
 #[test]
 fn a_stop_answers_a_slow_reader_over_tls() {
     assert!((0..RUNS).any(|_| answers_a_slow_reader(true)));
+}
+
+#[test]
+fn a_stop_tells_who_still_sends() {
+    assert!((0..RUNS).any(|_| tells_who_still_sends(false)));
+}
+
+#[test]
+fn a_stop_tells_who_still_sends_over_tls() {
+    assert!((0..RUNS).any(|_| tells_who_still_sends(true)));
+}
+
+#[test]
+fn a_stop_ends_although_a_client_never_reads() {
+    ends_although_nobody_reads(false);
+}
+
+#[test]
+fn a_stop_ends_although_a_client_never_reads_over_tls() {
+    ends_although_nobody_reads(true);
 }
 
 #[test]

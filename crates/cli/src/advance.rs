@@ -24,8 +24,8 @@ pub const COMMAND: Command = Command {
     summary: "Make one server go on above a sequence",
     details: "\
 The server goes on above this sequence, whatever its --max-advance and its budgets are. That is on
-its disk when the command ends. If the server is above the sequence already, nothing changes. The
-command shows the sequence above which the server goes on.
+its disk, or in etcd, when the command ends. If the server is above the sequence already, nothing
+changes. The command shows the sequence above which the server goes on.
 
 Sequences that are jumped over are never handed out, and the peers of the server follow it. So a
 jump of more than the --max-advance of the server (2^40 by default) needs --yes.

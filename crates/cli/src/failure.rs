@@ -104,7 +104,7 @@ impl Remedy {
                 "does it speak TLS there? --timeout gives it more time, and without tls:// the connection is plain"
             }
             Remedy::AskWhy => {
-                "if ipseity runs there, it may still be joining or wait for its disk: ipseity-cli status shows it"
+                "if ipseity runs there, it may still be joining or waiting for its disk or etcd: ipseity-cli status shows it"
             }
             Remedy::StartIt => "is ipseity running there? --server chooses another",
         }

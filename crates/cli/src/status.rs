@@ -237,7 +237,7 @@ remaining    9007199254739991 (99.9999 %)
 uptime       1h 2m 3s, boot 3
 connections  2 of at most 10000, 12 accepted so far; 2 refused for their address, 5 closed as idle
 unread       700 bytes wait, 3 clients cut off
-requests     30, of which 1 waited for the disk
+requests     30, of which 1 waited for etcd
 identities   900
 sync         4 requests answered, 5 replies received, 6 times raised
 errors       unknownKind 2, badCount 7, joining 3, 63 1

@@ -61,13 +61,13 @@ metrics! {
     SEQUENCE: Gauge "ipseity_sequence" [] "The highest sequence handed out or absorbed.";
     SEQUENCE_USED: Gauge "ipseity_sequence_used_ratio" [] "The part of all sequences that is used up.";
     DEMAND: Gauge "ipseity_demand_sequences_per_second" [] "Sequences used in a second lately, by clients and by what was absorbed.";
-    CEILING: Gauge "ipseity_ceiling" [] "The highest sequence that may be handed out before the disk must be written again.";
+    CEILING: Gauge "ipseity_ceiling" [] "The highest sequence that may be handed out before the state must be written again.";
     CEILING_LEFT: Gauge "ipseity_ceiling_left_seconds" [] "How long the sequences below the ceiling last at the demand of now.";
     SKIPPED: Gauge "ipseity_skipped_sequences" [] "Sequences that this start skipped, because the last run did not stop cleanly.";
 
     IDENTITY_REQUESTS: Counter "ipseity_identity_requests_total" ["codec" "outcome"] "Identity requests, answered with identities or refused with an error.";
     IDENTITIES: Counter "ipseity_identities_total" ["codec"] "Identities handed out.";
-    WAITED: Counter "ipseity_identity_requests_waited_total" [] "Identity requests that had to wait for the disk.";
+    WAITED: Counter "ipseity_identity_requests_waited_total" [] "Identity requests that had to wait for a write of the state.";
     ABSORBED: Counter "ipseity_absorbed_total" [] "Times the sequence was raised by a peer or by a client.";
     ERRORS: Counter "ipseity_errors_total" ["code"] "Error replies sent.";
 
@@ -91,7 +91,7 @@ metrics! {
     WRITE_TIMES: Histogram "ipseity_disk_write_duration_seconds" [] "How long a write of the state took, to the disk or to etcd.";
     WRITES_FAILED: Counter "ipseity_disk_write_failures_total" [] "Writes of the state that have failed.";
     WRITE_UNDER_WAY: Gauge "ipseity_disk_write_under_way_seconds" [] "How long the write that is under way has taken so far; 0 if there is none.";
-    WAITING: Gauge "ipseity_disk_waiting_requests" [] "Requests that wait for the disk now.";
+    WAITING: Gauge "ipseity_disk_waiting_requests" [] "Requests that wait for a write of the state, or for etcd, now.";
 
     STORE: Gauge "ipseity_store" ["kind"] "1 for what keeps the state: a directory, etcd, or none.";
     STORE_STATE: Gauge "ipseity_store_state" ["state"] "1 for how that answers: ready; in doubt, so that requests wait; or away, so that they are refused.";

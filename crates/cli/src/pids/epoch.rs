@@ -4,10 +4,10 @@ use std::io::Write;
 
 use getopts::Matches;
 use ipseity_core::{identity::Sequence, words::ClusterName};
-use ipseity_pids::{Epoch, NoEpoch};
+use ipseity_pids::Epoch;
 use serde::Serialize;
 
-use super::place::{Place, no_answer};
+use super::place::Place;
 use crate::{
     failure::Failure,
     json::write_line,
@@ -34,10 +34,7 @@ pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure>
     }
     let raised = place
         .run(&mut Epoch::new(place.layout.clone(), above))
-        .map_err(|error| match error {
-            NoEpoch::Call(error) => no_answer(&error),
-            NoEpoch::Unreadable(_) | NoEpoch::Breach(_) => Failure::Failed(error.to_string()),
-        })?;
+        .map_err(|error| Failure::Failed(error.to_string()))?;
     let report = Report {
         epoch: raised.meta.epoch,
         cluster: place.cluster.to_string(),

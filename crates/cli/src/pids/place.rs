@@ -5,7 +5,7 @@ use std::{path::PathBuf, thread, time::Duration};
 use getopts::Matches;
 use ipseity_core::words::ClusterName;
 use ipseity_etcd::{Answer, Call, CallError, Gateway, Procedure, Secrets, Target, World, run};
-use ipseity_pids::{Layout, Look, NoLook, Survey};
+use ipseity_pids::{Layout, Look, Survey};
 
 use crate::{failure::Failure, servers};
 
@@ -52,24 +52,13 @@ impl Place {
     /// All that is there.
     pub(super) fn look(&mut self) -> Result<Survey, Failure> {
         let look = self.run(&mut Look::new(self.layout.clone()));
-        look.map_err(|error| match error {
-            NoLook::Call(error) => no_answer(&error),
-            NoLook::Breach(_) => Failure::Failed(error.to_string()),
-        })
+        look.map_err(|error| Failure::Failed(error.to_string()))
     }
 
     /// Goes through a procedure.
     pub(super) fn run<P: Procedure>(&mut self, procedure: &mut P) -> P::Output {
         run(procedure, self)
     }
-}
-
-/// What is said when etcd has not done what it was asked.
-pub(super) fn no_answer(error: &CallError) -> Failure {
-    Failure::Failed(match error {
-        CallError::Unanswered(_) => format!("{error} (is etcd running there? --store names it)"),
-        CallError::Refused(_) => error.to_string(),
-    })
 }
 
 impl World for Place {

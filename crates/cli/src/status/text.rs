@@ -57,9 +57,13 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status, tint: Tint) -> 
         (
             "requests",
             format!(
-                "{}, of which {} waited for the disk",
+                "{}, of which {} waited for {}",
                 tint.number(counters.identity_requests),
-                tint.number(counters.waited)
+                tint.number(counters.waited),
+                match status.store.kind {
+                    StoreKind::Etcd => "etcd",
+                    StoreKind::None | StoreKind::Directory => "the disk",
+                }
             ),
         ),
         ("identities", tint.number(counters.identities)),

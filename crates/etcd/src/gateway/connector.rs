@@ -61,7 +61,10 @@ impl Dial {
         let names = DefaultResolver::default();
         let addrs = names
             .resolve(details.uri, details.config, details.timeout)
-            .map_err(|error| self.failed("its name cannot be looked up", &error))?;
+            .map_err(|error| {
+                let text = self.failed("its name cannot be looked up", &error);
+                format!("{text}; is the name right in --store, and do the name servers answer?")
+            })?;
         let resolved = ConnectionDetails {
             uri: details.uri,
             addrs,
@@ -76,7 +79,10 @@ impl Dial {
         };
         let socket = TcpConnector::default()
             .connect(&resolved, None::<()>)
-            .map_err(|error| self.failed("it cannot be reached", &error))?
+            .map_err(|error| {
+                let text = self.failed("it cannot be reached", &error);
+                format!("{text}; is it running?")
+            })?
             .ok_or("it cannot be reached")?;
         let stream = match self.endpoint.uses_tls() {
             false => Box::new(socket),

@@ -14,6 +14,9 @@ use super::{ANSWER_BYTES_MAX, unreached::NotReached};
 /// How much of a text that is not etcd's is shown. It may be a whole page of a proxy.
 const SHOWN_CHARACTERS_MAX: usize = 120;
 
+/// What to do about an error that nobody expects.
+const ITS_LOG: &str = "its log may say more";
+
 /// Why one endpoint has given no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -46,7 +49,9 @@ pub fn fault_of(error: &ureq::Error, try_max: Duration) -> Fault {
         },
         ureq::Error::Timeout(_) => {
             let limit = try_max.as_secs();
-            Fault::Unanswered(format!("no answer in {limit} s"))
+            Fault::Unanswered(format!(
+                "no answer in {limit} s; is it running, and has it a leader?"
+            ))
         }
         ureq::Error::BodyExceedsLimit(_) => Fault::Unanswered(format!(
             "its answer has more than {ANSWER_BYTES_MAX} bytes, so it is not for Ipseity: is this etcd?"
@@ -77,7 +82,9 @@ pub fn fault_of(error: &ureq::Error, try_max: Duration) -> Fault {
 }
 
 fn broken(error: &std::io::Error) -> Fault {
-    Fault::Unanswered(format!("the connection broke before the answer: {error}"))
+    Fault::Unanswered(format!(
+        "the connection broke before the answer: {error}; is it running?"
+    ))
 }
 
 /// An answer that says that something is wrong.
@@ -221,7 +228,7 @@ impl Complaint {
             Code::InvalidArgument
             | Code::NotFound
             | Code::FailedPrecondition
-            | Code::OutOfRange => Fault::Refused(text),
+            | Code::OutOfRange => Fault::Refused(format!("{text}; {ITS_LOG}")),
             Code::Unimplemented => Fault::Refused(format!("{text}: etcd must be 3.4 or later")),
             // What finds no room any more is refused, but what takes the last room is done and gets the same answer.
             Code::ResourceExhausted if text.contains("space exceeded") => Fault::Full(format!(
@@ -237,7 +244,9 @@ impl Complaint {
                 Fault::Unserved(text)
             }
             Code::DataLoss => Fault::Unanswered(format!("{text}: ask who runs etcd")),
-            Code::ResourceExhausted | Code::Unavailable | Code::Other => Fault::Unanswered(text),
+            Code::ResourceExhausted | Code::Unavailable | Code::Other => {
+                Fault::Unanswered(format!("{text}; {ITS_LOG}"))
+            }
         }
     }
 

@@ -445,12 +445,13 @@ fn a_write_goes_on_only_where_the_endpoint_has_surely_done_nothing() {
     let first = format!("etcd at {}: it cannot be reached", nobody.address());
     assert!(text.starts_with(&first), "{text}");
     let second = format!(
-        "; etcd at {}: it cannot be reached in 1 s",
+        "; is it running?; etcd at {}: it cannot be reached in 1 s; is it running?",
         silent.socket_address()
     );
     assert!(text.ends_with(&second), "{text}");
     let text = refused(crate::gateway("etcd://no.host.invalid").call(&a_write()));
     assert!(text.contains("its name cannot be looked up"), "{text}");
+    assert!(!text.contains("is it running"), "{text}");
 }
 
 #[test]
