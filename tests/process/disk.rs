@@ -671,7 +671,7 @@ mod hanging {
             waiting.push(connection);
             let waited = waiting.len() as u64;
             server.wait_for_status("one more that waits", |status| {
-                status.counters.identity_requests == 4 + waited
+                status.bounds.waiting_for_disk == waited
             });
         }
         let late = wait_for_a_write_of(&server, early);
