@@ -34,10 +34,6 @@ pub fn ready(standing: Standing, storage: &StorageStatus) -> Health {
         Standing::StorageFailed => {
             Err("a write has failed: the server is about to exit, and its log says why".to_owned())
         }
-        // A server with its pid in etcd can be in doubt without a write.
-        Standing::WaitingForDisk if storage.current_write_us == 0 => {
-            Err("waiting for etcd to say that the pid is still its own".to_owned())
-        }
         Standing::WaitingForDisk => Err(format!(
             "waiting for a write that began {} s ago",
             storage.current_write_us / 1_000_000
@@ -54,7 +50,7 @@ pub fn ready(standing: Standing, storage: &StorageStatus) -> Health {
         Standing::Stopping => Err("the server is stopping".to_owned()),
         Standing::Conflict => Err("pid conflict: another live server has its pid".to_owned()),
         Standing::Stale => {
-            Err("stale state: a peer remembers more of its pid than it does itself".to_owned())
+            Err("stale state: a peer remembers more of its pid than its own disk does".to_owned())
         }
         Standing::Exhausted => Err("exhausted: all sequences are used up, for good".to_owned()),
     };
@@ -113,14 +109,6 @@ mod tests {
         assert_eq!(
             ready(Standing::WaitingForDisk, &DISK).text,
             "standing ok\ndisk failed: waiting for a write that began 4 s ago\njoined ok\nnot ready\n"
-        );
-        let in_doubt = StorageStatus {
-            current_write_us: 0,
-            ..DISK
-        };
-        assert_eq!(
-            ready(Standing::WaitingForDisk, &in_doubt).text,
-            "standing ok\ndisk failed: waiting for etcd to say that the pid is still its own\njoined ok\nnot ready\n"
         );
         // Whether it has joined does not matter any more, and may not be so.
         let text = ready(Standing::Stale, &DISK).text;
