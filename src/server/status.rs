@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Server;
 use ipseity_core::{
-    actor::LinkState,
+    actor::{LinkState, Tally},
     identity::Pid,
     ids::Link,
     time::Instant,
@@ -33,7 +33,7 @@ impl<E: Edge> Server<E> {
         let tally = self.actor.tally();
         let shown = self.peers.shown();
         let (peers, peers_total) = self.peer_statuses(&shown, asker.has(Grant::Operate));
-        let vitals = self.vitals_status(shown.iter().take(peers.len()));
+        let vitals = self.vitals_status(&tally, shown.iter().take(peers.len()));
         let life = LifeMarks {
             incarnation: own.incarnation,
             boot: own.boot,
@@ -126,8 +126,11 @@ impl<E: Edge> Server<E> {
     }
 
     /// What the loop, the disk and the connections do. `listed` are the named ones of the peers in the list.
-    fn vitals_status<'a>(&self, listed: impl Iterator<Item = &'a Shown>) -> VitalsStatus {
-        let tally = self.actor.tally();
+    fn vitals_status<'a>(
+        &self,
+        tally: &Tally,
+        listed: impl Iterator<Item = &'a Shown>,
+    ) -> VitalsStatus {
         let connections = self.transport.open_by();
         let by_http = self.transport.by_http();
         let in_frames = ByHttp {

@@ -52,6 +52,13 @@ impl Etcd {
         }
     }
 
+    /// After a restore: the revision has come as far again.
+    fn come_as_far(&mut self) {
+        for _ in 0..10 {
+            self.store.put("/other", "x");
+        }
+    }
+
     fn run<P: Procedure>(&mut self, mut procedure: P) -> P::Output {
         let mut result = None;
         for _ in 0..1_000 {
@@ -825,10 +832,7 @@ fn a_backup_that_is_restored_twice_repeats_epochs_and_boots_but_no_session() {
         let (one, other) = (&between.state.value, &after.state.value);
         assert_eq!((one.epoch, one.boot), (other.epoch, other.boot));
         assert_ne!(one.session, other.session);
-        // The revision has come as far again.
-        for _ in 0..10 {
-            etcd.store.put("/other", "x");
-        }
+        etcd.come_as_far();
         for lost in [
             etcd.raise(&between, 5_000).map(drop),
             etcd.run(Keep::new(&between)).map(drop),
@@ -936,10 +940,7 @@ fn a_life_sees_that_its_store_was_put_back() {
         lost(&mut etcd, &tenure),
         Breach::RevisionFell { .. }
     ));
-    // The revision has come as far again.
-    for _ in 0..10 {
-        etcd.store.put("/other", "x");
-    }
+    etcd.come_as_far();
     assert_eq!(
         lost(&mut etcd, &tenure),
         Breach::StateFell {
@@ -956,9 +957,7 @@ fn a_life_sees_that_its_store_was_put_back() {
     etcd.store.wipe(&layout().owner(pid(7)));
     let tenure = etcd.claim(7);
     etcd.store = backup;
-    for _ in 0..10 {
-        etcd.store.put("/other", "x");
-    }
+    etcd.come_as_far();
     assert_eq!(
         lost(&mut etcd, &tenure),
         Breach::OlderLife {

@@ -671,7 +671,8 @@ mod hanging {
             waiting.push(connection);
             let waited = waiting.len() as u64;
             server.wait_for_status("one more that waits", |status| {
-                status.bounds.waiting_for_disk == waited
+                let answered = status.counters.identity_requests;
+                (status.bounds.waiting_for_disk, answered) == (waited, 4)
             });
         }
         let late = wait_for_a_write_of(&server, early);

@@ -7,7 +7,7 @@ pub const PAGE: &str = include_str!("../page/index.html");
 /// page in no frame of another page, and tells no other server where it came from. A test computes both hashes.
 pub(crate) const CONTENT_SECURITY_POLICY: &str = concat!(
     "\r\nContent-Security-Policy: default-src 'none'; script-src 'sha256-",
-    "1YKMWDh83cr9nM7kWUDKEIgZ5umxgSnSwJ0PRAgS6Hc=",
+    "oalH/V3MJiN4ErkuT4tbzNW/lX5v5ChoxfbHWEdaAn8=",
     "'; style-src 'sha256-",
     "LAlmItMx7mLm9Qcy6/5BOs75Sx5UOguTcLL6prVYsAA=",
     "'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

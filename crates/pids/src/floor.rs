@@ -46,7 +46,7 @@ fn own_floor(old: Option<&State>, meta: &Meta) -> (Sequence, u64) {
     // bug FloorFromNote: return (old.sequence, 0);
     let forgotten = match old.epoch < meta.epoch {
         true => old.lives.len(),
-        false => old.lives.len().saturating_sub(LIVES_MAX - 1),
+        false => forgotten_of(old),
     };
     let above = old.lives[..forgotten]
         .iter()
@@ -55,10 +55,14 @@ fn own_floor(old: Option<&State>, meta: &Meta) -> (Sequence, u64) {
     (above, above.ahead_of(old.sequence))
 }
 
+/// How many of the oldest lives of this state have no room any more, because this one needs a place too.
+fn forgotten_of(old: &State) -> usize {
+    old.lives.len().saturating_sub(LIVES_MAX - 1)
+}
+
 /// The lives that a claim notes after this state.
 pub(crate) fn lives_of(old: &State) -> Vec<Life> {
-    let forgotten = old.lives.len().saturating_sub(LIVES_MAX - 1);
-    let mut lives = old.lives[forgotten..].to_vec();
+    let mut lives = old.lives[forgotten_of(old)..].to_vec();
     lives.push(old.life());
     lives
 }

@@ -50,7 +50,7 @@ pub fn fault_of(error: &ureq::Error, try_max: Duration) -> Fault {
         ureq::Error::Timeout(_) => {
             let limit = try_max.as_secs();
             Fault::Unanswered(format!(
-                "no answer in {limit} s; is it running, and has it a leader?"
+                "no answer in {limit} s; is it running, and does it have a leader?"
             ))
         }
         ureq::Error::BodyExceedsLimit(_) => Fault::Unanswered(format!(

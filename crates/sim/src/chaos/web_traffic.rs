@@ -35,7 +35,7 @@ const REASONS: [(&str, ErrorCode); 5] = [
     ("disk failed: a write has failed", ErrorCode::Storage),
 ];
 const JOINS: &str = "joined failed: ";
-const WAITS: &str = "disk failed: waiting for ";
+const WAITS: &str = "disk failed: waiting for a write that began ";
 
 /// What never ends before the next start.
 const FOR_GOOD: [ErrorCode; 3] = [
