@@ -135,10 +135,11 @@ impl Cluster {
         let signals = self.machines[number].signals.len();
         let is_lost = self.has_lost_its_pid(number);
         let is_breached = self.sees_a_breach(number);
-        let session = self.judge.lives[number].session;
-        // What an operator says after a restore does not end a claim that was left open.
-        let state = &self.judge.pids[&self.judge.lives[number].pid];
-        let is_held_back = state.is_vouched && state.known.has_left_claim();
+        let Life {
+            session,
+            is_held_back,
+            ..
+        } = self.judge.lives[number];
         let net = self.net.borrow();
         let is_noted = net
             .pids
@@ -147,7 +148,7 @@ impl Cluster {
         drop(net);
         let has_reason = match exit {
             Exit::Clean => signals > 0 && is_noted,
-            Exit::Objected => signals > 0 && is_lost,
+            Exit::Objected => signals > 0 && (is_lost || is_held_back),
             Exit::Refused => is_lost || is_held_back,
             Exit::Fenced => is_lost || is_breached,
             // It was told to stop a second time, or etcd did not answer for as long as a stop may take.
