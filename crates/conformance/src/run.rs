@@ -72,9 +72,11 @@ pub fn vectors_row(file: &str) -> String {
 /// Runs it all.
 pub fn run(plan: &Plan) -> Table {
     let vectors = plan.vectors.iter().map(|file| Task::Vectors(file));
-    let tasks: Vec<Task<'_>> = vectors
+    let mut tasks: Vec<Task<'_>> = vectors
         .chain(plan.scenarios.iter().map(Task::Scenario))
         .collect();
+    // An adapter either knows the names of the kit or not, and to start one takes longer than most scenarios.
+    tasks.sort_by_key(Task::needs_names);
     let mut rows: Vec<String> = tasks.iter().map(Task::row).collect();
     rows.extend(plan.loads.iter().map(|kind| kind.row()));
     let mut table = Table::new(rows);
