@@ -93,9 +93,13 @@ func handshake(ctx context.Context, config *tls.Config, conn net.Conn, host stri
 func handshakeFailed(ctx context.Context, err error) error {
 	var unverified *tls.CertificateVerificationError
 	var notTLS tls.RecordHeaderError
+	var unknown x509.UnknownAuthorityError
 	switch {
 	case ctx.Err() != nil:
 		return &timeoutError{"the TLS handshake was not complete"}
+	case errors.As(err, &unknown):
+		text := "its certificate is not accepted: no CA that is believed here has signed it, see Options.TLS"
+		return &tlsError{text: text, err: unknown, lasting: true}
 	case errors.As(err, &unverified):
 		return &tlsError{text: "its certificate is not accepted", err: unverified.Err, lasting: true}
 	case errors.As(err, &notTLS):

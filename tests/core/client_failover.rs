@@ -16,7 +16,7 @@ use ipseity_core::words::ErrorCode;
 use ipseity_harness::{
     fake::{Fake, Step},
     nobody::Nobody,
-    pki::Pki,
+    pki::{Life, Pki},
     silent::Silent,
 };
 
@@ -244,6 +244,53 @@ fn the_wrong_cluster_is_an_error_of_its_own() {
         }) => assert_eq!(expected.as_str(), "other"),
         other => panic!("{other:?}"),
     }
+}
+
+/// A server by TLS, and a client of it, which has little time for a call and as much as this to connect.
+fn by_tls(connect_timeout: Duration) -> (Fake, Client) {
+    let pki = Pki::new("a CA");
+    pki.issue("one", &["127.0.0.1"], Life::Now);
+    let server = Fake::tls(pki.server("one", false), 1, []);
+    let options = ClientOptions {
+        connect_timeout,
+        call_timeout: SOON,
+        ..options()
+    };
+    let client = client(&[&server], options).tls(pki.dialer(None));
+    (server, client)
+}
+
+#[test]
+fn connecting_outlives_the_call_that_began_it_and_the_next_one_uses_it() {
+    let (server, client) = by_tls(LONG);
+    let paused = server.pause();
+    for _ in 0..3 {
+        let causes = causes(client.next().unwrap_err());
+        assert!(matches!(causes[..], [FailureCause::NoConnection(limit)] if limit == SOON));
+    }
+    assert_eq!(client.counters().failures, 0);
+    drop(paused);
+    // On a busy machine the time of one call is not enough.
+    while client.next().is_err() {}
+    let counters = client.counters();
+    assert_eq!(server.accepted() as u64, counters.connects);
+    assert_eq!(counters.connects, counters.failures + 1);
+}
+
+#[test]
+fn connecting_that_fails_while_no_call_waits_is_told_to_the_next_one() {
+    let connect_timeout = 2 * SOON;
+    let (server, client) = by_tls(connect_timeout);
+    let paused = server.pause();
+    client.next().unwrap_err();
+    assert_eq!(client.counters().failures, 0);
+    while client.counters().failures == 0 {
+        thread::sleep(connect_timeout);
+        client.next().unwrap_err();
+    }
+    assert_eq!(client.counters().connects, 0);
+    drop(paused);
+    while client.next().is_err() {}
 }
 
 #[test]

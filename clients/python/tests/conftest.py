@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import shutil
 from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
 
 import real
+from certificates import Certificates
 from flavours import Client, Flavour, Source, Tasks, Threads
 from scripted import Script, Scripted
 
@@ -73,6 +75,14 @@ def source(flavour: Flavour, opened: contextlib.ExitStack) -> Callable[..., Sour
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A CA, and what it has signed."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not there")
+    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

@@ -114,7 +114,9 @@ class Scripted:
         count_max: int = 1000,
         first: int = 0,
         context: Optional[ssl.SSLContext] = None,
+        shakes_hands: Optional[threading.Event] = None,
     ) -> None:
+        """By TLS it answers no handshake before `shakes_hands` is set, if there is one."""
         self.pid, self.cluster, self.count_max = pid, cluster, count_max
         self.sequence = first
         self.connections = 0
@@ -122,6 +124,7 @@ class Scripted:
         self._scripts = list(scripts)
         self._again = again
         self._context = context
+        self._shakes_hands = shakes_hands
         self._socks: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -160,6 +163,8 @@ class Scripted:
 
     def _run(self, sock: socket.socket, script: Optional[Script]) -> None:
         with contextlib.suppress(Gone, OSError), contextlib.ExitStack() as stack:
+            if self._shakes_hands is not None:
+                self._shakes_hands.wait()
             if self._context is not None:
                 sock = self._context.wrap_socket(sock, server_side=True)
             stack.enter_context(sock)

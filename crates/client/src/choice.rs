@@ -55,7 +55,6 @@ impl Choice {
     }
 
     /// There is a connection to this server, which has not answered yet.
-    #[cfg(feature = "tokio")]
     pub(crate) fn turn_to(&mut self, place: usize) {
         self.current = place;
     }

@@ -4,9 +4,7 @@ use std::{
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
-        mpsc::{self, RecvTimeoutError},
     },
-    thread,
     time::Duration,
 };
 
@@ -23,10 +21,11 @@ use crate::{
     choice::{Choice, Pauses},
     clock::{Deadline, Stopwatch},
     closed::Closed,
+    connecting::{Connecting, Outcome},
     connection::Connection,
     error::FailureCause,
     judge::{Trouble, disowns, goes_on_after, hello, refusal, wrong_kind},
-    limits::{CLIENT_BLOCK_COUNT, CLIENT_IN_FLIGHT_MAX, CLOSE_NOTICED, TIMEOUT_MIN},
+    limits::{CLIENT_BLOCK_COUNT, CLIENT_IN_FLIGHT_MAX, TIMEOUT_MIN},
     setup::{Failures, Setup},
     stream::Cutter,
     turn::Turns,
@@ -56,8 +55,37 @@ struct Line {
     born: Stopwatch,
     choice: Choice,
     connection: Option<Connection>,
-    /// The last attempt to connect has found so little time left of its call that it says nothing of the server.
-    was_hurried: bool,
+    /// An attempt to connect that a call has left behind when its time was over. There is no connection meanwhile.
+    connecting: Option<Connecting>,
+}
+
+impl Line {
+    /// The order in which the servers are tried now. What is under way comes first.
+    fn order(&self) -> Vec<usize> {
+        let mut order = self.choice.order(self.born.elapsed());
+        if let Some(connecting) = &self.connecting {
+            order.sort_by_key(|place| *place != connecting.place);
+        }
+        order
+    }
+
+    fn hang_up(&mut self) {
+        self.connection = None;
+        self.connecting = None;
+    }
+}
+
+/// Why a server has brought a call nothing.
+enum Missed {
+    By(Trouble),
+    /// The time of the call was over before there was a connection. That says nothing of the server.
+    TooLate,
+}
+
+impl<T: Into<Trouble>> From<T> for Missed {
+    fn from(trouble: T) -> Missed {
+        Missed::By(trouble.into())
+    }
 }
 
 impl Client {
@@ -85,10 +113,10 @@ impl Client {
         let first = setup.first();
         Client {
             line: Turns::new(Line {
-                was_hurried: false,
                 born: Stopwatch::start(),
                 choice: Choice::new(setup.servers.len(), first),
                 connection: None,
+                connecting: None,
             }),
             setup,
             newest: AtomicU64::new(0),
@@ -156,7 +184,7 @@ impl Client {
     /// A connection that was made before does not do what the client is told now.
     fn unconnected(self) -> Client {
         if let Some(mut line) = self.line.take(Deadline::within(Duration::MAX)) {
-            line.connection = None;
+            line.hang_up();
         }
         self
     }
@@ -280,7 +308,7 @@ impl Client {
         self.closed.close();
         self.cutter().cut();
         if let Some(mut line) = self.line.take(Deadline::within(Duration::ZERO)) {
-            line.connection = None;
+            line.hang_up();
         }
     }
 
@@ -324,6 +352,7 @@ impl Client {
             return Err(self.setup.unavailable(Failures::default()));
         };
         let line = &mut *line;
+        self.look_after(line);
         // Replies to a pipeline that was dropped would be taken for replies to this call.
         line.connection.take_if(|connection| {
             connection.awaited() != awaited
@@ -332,24 +361,29 @@ impl Client {
         let mut failures = Failures::default();
         let mut pauses = Pauses::new();
         loop {
-            for place in line.choice.order(line.born.elapsed()) {
+            for place in line.order() {
                 if deadline.left().is_none() {
                     return Err(self.setup.unavailable(failures));
                 }
-                line.was_hurried = false;
-                let cause = match self.attempt_at(place, line, deadline, &mut call) {
+                let missed = match self.attempt_at(place, line, deadline, &mut call) {
                     Ok(value) => return Ok(value),
-                    Err(Trouble::Failed(cause)) => cause,
-                    Err(trouble) => return Err(self.setup.ended(place, trouble)),
+                    Err(missed) => missed,
+                };
+                let cause = match missed {
+                    Missed::By(Trouble::Failed(cause)) => Some(cause),
+                    Missed::By(trouble) => return Err(self.setup.ended(place, trouble)),
+                    Missed::TooLate => None,
                 };
                 if self.closed.is_closed() {
+                    line.hang_up();
                     return Err(ClientError::Closed);
                 }
-                if !line.was_hurried {
-                    self.watch.failed(&self.setup.servers[place], &cause);
-                    line.choice.failed(place, line.born.elapsed());
-                    self.current.store(line.choice.current(), Ordering::Relaxed);
-                }
+                let Some(cause) = cause else {
+                    // This try was cut short, so an earlier one knows more.
+                    failures.note_first(place, FailureCause::NoConnection(deadline.limit()));
+                    return Err(self.setup.unavailable(failures));
+                };
+                self.failed(place, line, &cause, Stopwatch::start());
                 failures.note(place, cause);
             }
             let pause = pauses.next(fastrand::f64());
@@ -374,7 +408,7 @@ impl Client {
         line: &mut Line,
         deadline: Deadline,
         call: &mut impl FnMut(&mut Connection) -> Result<T, Trouble>,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, Missed> {
         // The open connection leads to the current server.
         let opened = line
             .connection
@@ -385,20 +419,13 @@ impl Client {
         // reply comes next.
         let mut connection = match opened {
             Some(connection) => connection,
-            None => {
-                let left = deadline.left().unwrap_or_default();
-                let opened = self.open(place, deadline);
-                line.was_hurried = opened.is_err()
-                    && left < self.setup.connect_time_fair()
-                    && deadline.left().is_none_or(|left| left < TIMEOUT_MIN);
-                opened?
-            }
+            None => self.open(place, line, deadline)?,
         };
         connection.begin(deadline);
         *self.cutter() = connection.cutter();
         // A close that came while it was being opened had nothing to cut.
         if self.closed.is_closed() {
-            return Err(Trouble::Failed(FailureCause::Closed { bytes: 0 }));
+            return Err(FailureCause::Closed { bytes: 0 }.into());
         }
         let answer = call(&mut connection);
         connection.idle_since = Stopwatch::start();
@@ -420,40 +447,54 @@ impl Client {
             }
             Err(_) => {}
         }
-        answer
+        Ok(answer?)
     }
 
-    fn open(&self, place: usize, deadline: Deadline) -> Result<Connection, FailureCause> {
-        let server = &self.setup.servers[place];
-        let connection = self.open_unless_closed(server, deadline)?;
-        self.watch.connected(server);
+    /// A new connection to this server, or the one that is being made already.
+    fn open(
+        &self,
+        place: usize,
+        line: &mut Line,
+        deadline: Deadline,
+    ) -> Result<Connection, Missed> {
+        let under_way = line.connecting.take();
+        let connecting = under_way
+            .filter(|connecting| connecting.place == place)
+            .unwrap_or_else(|| Connecting::begin(&self.setup, place, deadline));
+        let Some(outcome) = connecting.wait(deadline, &self.closed) else {
+            line.connecting = Some(connecting);
+            return Err(Missed::TooLate);
+        };
+        let connection = outcome.opened.map_err(Trouble::Failed)?;
+        self.watch.connected(&self.setup.servers[place]);
         Ok(connection)
     }
 
-    /// Connects on a thread of its own, because nothing can end a lookup, an attempt to connect or a handshake from outside:
-    /// when the client is closed, nobody waits for that thread any more, and it ends with the time to connect.
-    fn open_unless_closed(
-        &self,
-        server: &ServerAddress,
-        deadline: Deadline,
-    ) -> Result<Connection, FailureCause> {
-        let (sender, outcome) = mpsc::channel();
-        let open = {
-            let (setup, server) = (self.setup.clone(), server.clone());
-            // If nobody waits for it any more, the connection is closed here.
-            move || drop(sender.send(Connection::open(&setup, &server, deadline)))
+    /// Looks what has come of the attempt to connect that a call has left behind.
+    fn look_after(&self, line: &mut Line) {
+        let Some(connecting) = line.connecting.take() else {
+            return;
         };
-        let thread = thread::Builder::new().name("ipseity-connect".to_owned());
-        if thread.spawn(open).is_err() {
-            return Connection::open(&self.setup, server, deadline);
+        let place = connecting.place;
+        match connecting.outcome() {
+            None => line.connecting = Some(connecting),
+            Some(Outcome { ended, opened }) => match opened {
+                Ok(connection) => {
+                    self.watch.connected(&self.setup.servers[place]);
+                    line.choice.turn_to(place);
+                    self.current.store(place, Ordering::Relaxed);
+                    line.connection = Some(connection);
+                }
+                Err(cause) => self.failed(place, line, &cause, ended),
+            },
         }
-        loop {
-            match outcome.recv_timeout(CLOSE_NOTICED) {
-                Ok(opened) => return opened,
-                Err(RecvTimeoutError::Timeout) if !self.closed.is_closed() => {}
-                Err(_) => return Err(FailureCause::Closed { bytes: 0 }),
-            }
-        }
+    }
+
+    /// A server has failed, at this time.
+    fn failed(&self, place: usize, line: &mut Line, cause: &FailureCause, at: Stopwatch) {
+        self.watch.failed(&self.setup.servers[place], cause);
+        line.choice.failed(place, at.since(line.born));
+        self.current.store(line.choice.current(), Ordering::Relaxed);
     }
 
     fn answered(&self, place: usize, line: &mut Line, connection: Connection) {

@@ -5,7 +5,6 @@ use std::{collections::VecDeque, io::ErrorKind, mem, time::Duration};
 
 use super::{
     Block,
-    address::ServerAddress,
     clock::{Deadline, Stopwatch},
     error::{FailureCause, Violation},
     judge::{Asked, Server, Trouble, hello, no_frame},
@@ -45,18 +44,17 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Looks up the name, connects to the first of its addresses that accepts, and makes a TLS handshake if the server
-    /// speaks TLS.
+    /// speaks TLS, all in this time. `place` is that of the server in the list.
     pub(super) fn open(
         setup: &Setup,
-        server: &ServerAddress,
-        call: Deadline,
+        place: usize,
+        time: Duration,
     ) -> Result<Connection, FailureCause> {
-        let options = &setup.options;
+        let (server, dialer) = (&setup.servers[place], setup.dialer.as_ref());
         let greeting = setup.greeting();
-        let reply_timeout = options.reply_timeout.max(TIMEOUT_MIN);
-        let left = call.left().unwrap_or_default();
-        let deadline = Deadline::within(options.connect_timeout.min(left).max(TIMEOUT_MIN));
-        let stream = Stream::open(server, setup.dialer.as_ref(), deadline, reply_timeout)?;
+        let reply_timeout = setup.options.reply_timeout.max(TIMEOUT_MIN);
+        let deadline = Deadline::within(time.max(TIMEOUT_MIN));
+        let stream = Stream::open(server, dialer, deadline, reply_timeout)?;
         let mut outgoing = Vec::new();
         // It is written together with the first request.
         if let Greeting::Hello(cluster) = &greeting {
@@ -69,7 +67,7 @@ impl Connection {
             awaited: 0,
             reply_timeout,
             read_timeout: reply_timeout,
-            call,
+            call: deadline,
             idle_since: Stopwatch::start(),
             greeting,
             asked: VecDeque::new(),
@@ -77,7 +75,7 @@ impl Connection {
         })
     }
 
-    /// Another call uses the connection from now on.
+    /// A call uses the connection from now on.
     pub(super) fn begin(&mut self, call: Deadline) {
         self.call = call;
     }

@@ -48,7 +48,8 @@
 //!   another count or kind, not decodable) is a [`Violation`], and nothing of it is handed on.
 //! - **Bounded.** Each call ends within [`ClientOptions::call_timeout`], over all servers and all tries. In it a server has
 //!   [`ClientOptions::connect_timeout`] to be looked up, to accept and for a TLS handshake, and
-//!   [`ClientOptions::reply_timeout`] to reply in full, however many frames that takes.
+//!   [`ClientOptions::reply_timeout`] to reply in full, however many frames that takes. A call that ends while it connects
+//!   leaves the attempt to the next one, so a server has not failed because that call had little time left.
 //! - **Shared.** Threads may share a client. Their calls take turns, and a call that waits for its turn does so within its own
 //!   time. A [`Source`] is much faster for that.
 //!
@@ -95,11 +96,12 @@
 //! # What it does not do
 //!
 //! It keeps no state beyond its process, reads no wall clock and writes no log: [`Hooks`] and [`Counters`] tell what it does.
-//! A client starts threads only for what cannot be cancelled:
-//! looking up a name, and connecting to one of several addresses. They end by themselves, and a process has at most
-//! [`LOOKUPS_MAX`](limits::LOOKUPS_MAX) and [`ATTEMPT_THREADS_MAX`](limits::ATTEMPT_THREADS_MAX) of them. For a server
-//! that is given by its IP address there are none. A source has one thread. A process that forks makes its clients after the
-//! fork: a connection must not be used from two sides. It imports `ipseity_core`, `ipseity_frames` and `ipseity_tls`, and
+//! A client starts threads only for what cannot be cancelled: connecting, and in it looking up a name, and each of several
+//! addresses. They end by themselves, within [`ClientOptions::connect_timeout`] but for the lookup. A client has one that
+//! connects, and a process has at most [`LOOKUPS_MAX`](limits::LOOKUPS_MAX) lookups and
+//! [`ATTEMPT_THREADS_MAX`](limits::ATTEMPT_THREADS_MAX) attempts at one of several addresses. None of them keeps a process
+//! from its end. A source has one thread. A process that forks makes its clients after the fork: a connection must not be
+//! used from two sides. It imports `ipseity_core`, `ipseity_frames` and `ipseity_tls`, and
 //! nothing of the server.
 
 mod address;
@@ -108,6 +110,7 @@ mod choice;
 mod client;
 mod clock;
 mod closed;
+mod connecting;
 mod connection;
 mod dial;
 mod error;

@@ -34,11 +34,6 @@ pub const ATTEMPT_DELAY_MIN: Duration = Duration::from_millis(10);
 /// caller's thread, with a share of the time that is left.
 pub const ATTEMPT_THREADS_MAX: usize = 64;
 
-/// A call of a blocking client connects within its own time. If the call ends before there is a connection, that is a failure of
-/// the server only if it had this part of the time that connecting may take: one half. A call that begins with a server has all
-/// of that time, so a server that cannot be reached is found out by the next call at the latest.
-pub const CONNECT_TIME_FAIR: u32 = 2;
-
 /// How soon a call that is connecting notices that its client was closed. It looks so often only while it is connecting.
 pub const CLOSE_NOTICED: Duration = Duration::from_millis(50);
 

@@ -9,7 +9,6 @@ use crate::{
     ClientError, ClientOptions, Dialer, First, ServerAddress, ServerAddressError, ServerFailure,
     error::FailureCause,
     judge::{Trouble, is_lasting},
-    limits::CONNECT_TIME_FAIR,
 };
 
 /// What a client was told.
@@ -72,11 +71,6 @@ impl Setup {
             First::Random => fastrand::usize(..self.servers.len()),
             First::Place(place) => place % self.servers.len(),
         }
-    }
-
-    /// If a call ends while it connects, and had less time than this for it, the server has not failed.
-    pub(crate) fn connect_time_fair(&self) -> Duration {
-        self.options.connect_timeout.min(self.options.call_timeout) / CONNECT_TIME_FAIR
     }
 
     pub(crate) fn greeting(&self) -> Greeting {
@@ -150,7 +144,6 @@ impl Failures {
     }
 
     /// The same, unless there is a failure of this server already.
-    #[cfg(feature = "tokio")]
     pub(crate) fn note_first(&mut self, place: usize, cause: FailureCause) {
         if !self.0.iter().any(|(other, _)| *other == place) {
             self.0.push((place, cause));

@@ -203,6 +203,12 @@ impl Fake {
         lock(&self.shared).script.extend(steps);
     }
 
+    /// Until what it returns is dropped, nothing is accepted or answered. Only the kernel takes connections meanwhile.
+    #[must_use]
+    pub fn pause(&self) -> impl Sized + '_ {
+        lock(&self.shared)
+    }
+
     /// Closes every present connection.
     pub fn hang_up(&self) {
         for stream in &lock(&self.shared).streams {

@@ -70,12 +70,7 @@ CLUSTER_BYTES_MAX = 255
 VERSION_BYTES_MAX = 64
 ERROR_TEXT_BYTES_MAX = 512
 
-#: With threads a call connects within its own time. If it ends before there is a connection, that is a failure of the
-#: server only if it had this part of the time that connecting may take. A call that begins with a server has all of that
-#: time, so a server that cannot be reached is found out by the next call at the latest.
-CONNECT_TIME_FAIR = 0.5
-
-#: How soon a call that is connecting notices that its client was closed.
+#: How soon an attempt to connect notices that its client was closed.
 CLOSE_NOTICED = 0.05
 
 #: A refill and the call that waits for it have the same deadline. The call waits so much longer, because the refill knows

@@ -16,6 +16,10 @@ _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAG
 
 _ALERT = "_ALERT_"
 
+# The codes by which OpenSSL says that it knows no CA for a certificate (X509_V_ERR_...): UNABLE_TO_GET_ISSUER_CERT,
+# DEPTH_ZERO_SELF_SIGNED_CERT, SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_GET_ISSUER_CERT_LOCALLY, UNABLE_TO_VERIFY_LEAF_SIGNATURE.
+_NO_CA = frozenset({2, 18, 19, 20, 21})
+
 
 def tls_context(
     ca: Optional[StrPath] = None, cert: Optional[StrPath] = None, key: Optional[StrPath] = None
@@ -64,6 +68,9 @@ def server_name(host: str) -> str:
 
 def failure(error: ssl.SSLError) -> Failure:
     """What an error of the ssl module says of the server, in plain words."""
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _NO_CA:
+        text = "its certificate is not accepted: no CA that is believed here has signed it, see tls_context"
+        return Failure(f"{text} ({error.verify_message})", lasting=True)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Failure(f"its certificate is not accepted: {error.verify_message}", lasting=True)
     reason = error.reason or ""

@@ -76,14 +76,23 @@ pub(super) struct Client {
 struct State {
     current: usize,
     link: Option<(usize, Arc<Link>)>,
+    /// An attempt to connect that has outlived its call, and its server.
+    dial: Option<(usize, mpsc::Receiver<Dialed>)>,
     /// How often each server has failed in a row, and until when it is avoided.
     avoided: Vec<(u32, Option<Instant>)>,
     newest: u64,
 }
 
+type Dialed = Result<TcpStream, String>;
+
 /// Why one server gave nothing.
 enum Try {
-    Elsewhere { cause: String, is_hopeless: bool },
+    Elsewhere {
+        cause: String,
+        is_hopeless: bool,
+    },
+    /// The time of the call was over before there was a connection.
+    Late,
     End(Failure),
 }
 
@@ -93,6 +102,7 @@ impl Client {
             state: Mutex::new(State {
                 current: options.first,
                 link: None,
+                dial: None,
                 avoided: vec![(0, None); servers.len()],
                 newest: 0,
             }),
@@ -157,6 +167,13 @@ impl Client {
                         causes[index] = Some(cause);
                         self.fail(index);
                     }
+                    Err(Try::Late) => {
+                        causes[index].get_or_insert("no connection in time".to_owned());
+                        if has("connects-in-call-time") {
+                            self.fail(index);
+                        }
+                        return Err(self.unavailable(&causes));
+                    }
                 }
                 if Instant::now() >= until {
                     return Err(self.unavailable(&causes));
@@ -203,6 +220,9 @@ impl Client {
             order.retain(|index| state.avoided[*index].0 == 0);
         } else if !has("avoids-nobody") {
             order.sort_by_key(|index| state.avoided[*index].1.filter(|until| *until > now));
+        }
+        if let Some((dialed, _)) = state.dial {
+            order.sort_by_key(|index| *index != dialed);
         }
         order
     }
@@ -329,19 +349,44 @@ impl Client {
             cause,
             is_hopeless: false,
         };
-        let server = &self.servers[index];
-        let left = until
-            .saturating_duration_since(Instant::now())
-            .min(self.options.connect);
-        let addresses = (server.host.as_str(), server.port).to_socket_addrs();
-        let addresses = addresses.map_err(|error| elsewhere(error.to_string()))?;
-        let addresses: Vec<SocketAddr> = addresses.collect();
-        let stream = race(&addresses, left, || self.is_closed()).map_err(elsewhere)?;
+        let under_way = state.dial.take().filter(|(other, _)| *other == index);
+        let dial = under_way.map_or_else(|| self.dial(index), |(_, dial)| dial);
+        let stream = loop {
+            match dial.recv_timeout(TICK) {
+                Ok(dialed) => break dialed.map_err(elsewhere)?,
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(elsewhere("the attempt has ended".to_owned()));
+                }
+                Err(_) if self.is_closed() => return Err(Try::End(Failure::closed())),
+                Err(_) if Instant::now() < until => {}
+                Err(_) if has("connects-in-call-time") => return Err(Try::Late),
+                Err(_) => {
+                    state.dial = Some((index, dial));
+                    return Err(Try::Late);
+                }
+            }
+        };
         let _ = stream.set_nodelay(true);
         self.counters.connects.fetch_add(1, Relaxed);
         let link = Link::new(stream, &self.options.cluster, self.says_hello);
         state.link = Some((index, Arc::clone(&link)));
         Ok(link)
+    }
+
+    /// Connects on a thread of its own, with its own time.
+    fn dial(&self, index: usize) -> mpsc::Receiver<Dialed> {
+        let (sender, dial) = mpsc::channel();
+        let (server, time) = (&self.servers[index], self.options.connect);
+        let (host, port) = (server.host.clone(), server.port);
+        thread::spawn(move || {
+            let addresses = (host.as_str(), port).to_socket_addrs();
+            let dialed = addresses
+                .map_err(|error| error.to_string())
+                .and_then(|addresses| race(&addresses.collect::<Vec<_>>(), time));
+            // Nobody may wait for it any more, and then it is closed.
+            let _ = sender.send(dialed);
+        });
+        dial
     }
 
     fn wait(
@@ -462,11 +507,7 @@ impl Client {
 }
 
 /// Connects to the first of the addresses that accepts. Attempts begin one after the other and go on side by side.
-fn race(
-    addresses: &[SocketAddr],
-    time: Duration,
-    is_closed: impl Fn() -> bool,
-) -> Result<TcpStream, String> {
+fn race(addresses: &[SocketAddr], time: Duration) -> Dialed {
     let end = Instant::now() + time;
     let left = || end.saturating_duration_since(Instant::now());
     let count = if has("tries-first-address") {
@@ -507,11 +548,11 @@ fn race(
                         break;
                     }
                 }
-                Err(_) if wait > TICK && !is_closed() => {}
+                Err(_) if wait > TICK => {}
                 Err(_) => break,
             }
         }
-        if left().is_zero() || is_closed() {
+        if left().is_zero() {
             break;
         }
     }

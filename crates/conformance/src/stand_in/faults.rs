@@ -72,6 +72,7 @@ pub const FAULTS: &[(&str, &[&str])] = &[
     ("shares-with-child", &["fork", "source-fork"]),
     ("tries-one-round", &["retry-rounds", "unavailable-nobody"]),
     ("waits-in-vain", &["no-wait-exhausted", "no-wait-mixed"]),
+    ("connects-in-call-time", &["connecting-outlives-call"]),
     ("never-ends", &["unavailable-nobody", "unavailable-silent"]),
     ("waits-for-each-byte", &["failover-drip"]),
     ("waits-for-no-reply", &["slow-reply"]),

@@ -1,7 +1,8 @@
 """The one connection that all threads of a client share: who writes, who reads, who connects, who waits.
 
-There is no thread of its own. One of the calls that wait reads the replies of all, and when it has its own, another one
-takes its place. The socket never blocks, and is touched only by who holds the lock; without the lock a thread only waits.
+Only connecting has a thread of its own, because it may outlive the call that began it. One of the calls that wait reads the
+replies of all, and when it has its own, another one takes its place. The socket never blocks, and is touched only by who
+holds the lock; without the lock a thread only waits.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..calls import Call, Wait, settle
 from ..errors import ClosedError, IpseityError
 from ..identity import Identity
 from ..jobs import Job
-from ..limits import CONNECT_TIME_FAIR, READ_BYTES
+from ..limits import READ_BYTES
 from ..link import Ask, Failure, Link, Lost, Outcome, Seen
 from ..options import Options
 from ..servers import Servers
@@ -52,12 +53,16 @@ class _Line:
 
 
 class _Dial:
-    """An attempt to connect that is under way; other calls wait for its end."""
+    """An attempt to connect; all calls that need the connection wait for its end. Then it has one of `line` and `failure`,
+    or neither if it was given up.
+    """
 
     def __init__(self, place: int) -> None:
         self.place = place
-        self.dialer = threading.get_ident()
+        #: The call that does it, or that has not begun it yet; None if it has a thread of its own.
+        self.dialer: Optional[int] = threading.get_ident()
         self.has_ended = False
+        self.line: Optional[_Line] = None
         self.failure: Optional[Failure] = None
 
 
@@ -356,56 +361,68 @@ class Exchange:
             line.sock.close()
 
     def _connect(self, place: int, call: Call) -> Optional[_Line]:
-        """Connects to this server, or waits for another call that connects. None: look again what there is."""
-        if self._dial is not None:
-            self._wait_for_dial(self._dial, call)
-            return None
-        attempt = self._dial = _Dial(place)
-        options = self._options
-        timeout = min(options.connect_timeout, call.deadline - monotonic())
-        sock = None
-        try:
-            sock = self._dial_out(place, timeout)
-        except Unreachable as unreachable:
-            if not self._closed:
-                now = monotonic()
-                call.failed(place, unreachable.failure, now)
-                fair = CONNECT_TIME_FAIR * min(options.connect_timeout, options.call_timeout)
-                # Otherwise it says nothing of the server, and those that wait for it connect themselves.
-                if timeout >= fair or not call.is_over(now):
-                    attempt.failure = unreachable.failure
-                    self._servers.failed(place, unreachable.failure, now)
-            return None
-        finally:
-            attempt.has_ended = True
-            self._dial = None
-            self._changed.notify_all()
-        if self._closed:
-            sock.close()
-            return None
-        server = str(options.servers[place])
-        link = Link(server, self.seen, options.reply_timeout, options.cluster, options.hello)
-        self._line = _Line(sock, link, place)
-        self.events.connected(server)
-        return self._line
-
-    def _dial_out(self, place: int, timeout: float) -> socket.socket:
-        options = self._options
-        try:
-            self._lock.release()
-            return dial(options.servers[place], options.tls, timeout, lambda: self._closed)
-        finally:
-            come_back(self._lock)
-
-    def _wait_for_dial(self, attempt: _Dial, call: Call) -> None:
+        """The connection to this server, or that of the attempt that is under way. None: look again what there is."""
+        attempt = self._dial
+        if attempt is None:
+            attempt = self._dial = _Dial(place)
+            self._begin_to_dial(attempt, call)
         while not attempt.has_ended and not self._closed:
             left = call.deadline - monotonic()
             if left <= 0:
                 call.failed(attempt.place, call.late("connection"), monotonic())
-                return
-            self._changed.wait(left)
+                return None
+            self._changed.wait(min(left, threading.TIMEOUT_MAX))
         if attempt.failure is not None:
             call.failed(attempt.place, attempt.failure, monotonic())
+        return attempt.line
+
+    def _begin_to_dial(self, attempt: _Dial, call: Call) -> None:
+        timeout = self._options.connect_timeout
+        thread = threading.Thread(target=self._dial_out, args=(attempt, timeout), name="ipseity-connect", daemon=True)
+        try:
+            thread.start()
+            attempt.dialer = None
+        except RuntimeError:
+            # The interpreter ends, or there are too many threads: then the call connects itself, within its own time.
+            try:
+                self._lock.release()
+                self._dial_out(attempt, min(timeout, call.deadline - monotonic()))
+            finally:
+                come_back(self._lock)
+
+    def _dial_out(self, attempt: _Dial, timeout: float) -> None:
+        """Connects, without the lock, and puts the connection in its place."""
+        server = self._options.servers[attempt.place]
+        sock, failure = None, None
+        try:
+            sock = dial(server, self._options.tls, timeout, lambda: self._closed or self._dial is not attempt)
+        except Unreachable as unreachable:
+            failure = unreachable.failure
+        except Exception as error:
+            failure = Failure(f"cannot connect: {error}")
+        finally:
+            with self._lock:
+                self._dial_has_ended(attempt, sock, failure)
+
+    def _dial_has_ended(self, attempt: _Dial, sock: Optional[socket.socket], failure: Optional[Failure]) -> None:
+        # Those who watch are told by the calls that wait, or else by the next one: so a call never returns before its hooks.
+        options, place = self._options, attempt.place
+        is_wanted = self._dial is attempt and not self._closed
+        attempt.has_ended = True
+        if self._dial is attempt:
+            self._dial = None
+        if sock is not None and not is_wanted:
+            sock.close()
+        elif sock is not None:
+            server = str(options.servers[place])
+            link = Link(server, self.seen, options.reply_timeout, options.cluster, options.hello)
+            link.last_used = monotonic()
+            self._line = attempt.line = _Line(sock, link, place)
+            self.events.connected(server)
+        elif failure is not None and is_wanted:
+            attempt.failure = failure
+            self._servers.failed(place, failure, monotonic())
+        self._changed.notify_all()
 
     def _pause(self, duration: float) -> None:
         until = monotonic() + duration

@@ -53,7 +53,7 @@ final class Dialer {
       }
     } catch (UnknownHostException e) {
       throw failed(
-          ServerFailure.Reason.LOOKUP, "cannot look up the name: " + Plain.text(message(e)));
+          ServerFailure.Reason.LOOKUP, "cannot look up the name: " + Plain.text(unknown(e)));
     } catch (TimeoutException e) {
       throw failed(
           ServerFailure.Reason.LOOKUP,
@@ -150,6 +150,13 @@ final class Dialer {
 
   private Failed failed(ServerFailure.Reason reason, String text) {
     return new Failed(Trouble.failed(server, reason, text));
+  }
+
+  /**
+   * Java remembers for a while that there is no such name, and then it says nothing but the name.
+   */
+  private String unknown(UnknownHostException e) {
+    return server.host().equals(e.getMessage()) ? "there is no such name" : message(e);
   }
 
   private static String message(Exception e) {

@@ -3,7 +3,9 @@ package ipseity;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
@@ -164,6 +166,10 @@ public final class Tls {
         throw new ConfigurationException(path + " is too long for a file of certificates or keys");
       }
       return Files.readAllBytes(path);
+    } catch (NoSuchFileException e) {
+      throw new ConfigurationException(path + " cannot be read: there is no such file", e);
+    } catch (AccessDeniedException e) {
+      throw new ConfigurationException(path + " cannot be read: this program may not", e);
     } catch (IOException e) {
       throw new ConfigurationException(path + " cannot be read: " + e.getMessage(), e);
     }

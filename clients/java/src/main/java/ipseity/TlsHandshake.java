@@ -140,7 +140,9 @@ final class TlsHandshake {
       }
       if (cause instanceof CertPathBuilderException) {
         return certificate(
-            server, "no CA that this client believes has signed its certificate", cause);
+            server,
+            "no CA that this client believes, see Options.tls, has signed its certificate",
+            cause);
       }
       if (cause instanceof CertificateException && cause.getCause() == null) {
         return certificate(

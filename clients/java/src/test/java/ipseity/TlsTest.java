@@ -217,6 +217,7 @@ class TlsTest {
       ConfigurationException e =
           assertThrows(ConfigurationException.class, () -> Tls.context(wrong));
       assertTrue(e.getMessage().contains(wrong.toString()), e.getMessage());
+      assertEquals(wrong == missing, e.getMessage().contains("no such file"), e.getMessage());
     }
     made.openssl("ec", "-in", "alice.key", "-out", "old.key");
     ConfigurationException old =
