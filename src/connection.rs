@@ -85,6 +85,8 @@ pub(crate) enum Resume {
     Looks,
     /// The line of connections that wait with a step of their TLS handshake. Only a few have their turn at a time.
     Handshake,
+    /// The line of connections that may hold more of what is dropped. Only a few are read in a turn.
+    Discard,
 }
 
 /// How a connection may begin.

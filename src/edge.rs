@@ -112,13 +112,7 @@ pub trait Edge {
 
     /// What keeps the state. The caller fills in whether it answers.
     fn store(&self) -> StoreStatus {
-        StoreStatus {
-            kind: match self.storage().durable {
-                true => StoreKind::Directory,
-                false => StoreKind::None,
-            },
-            ..StoreStatus::default()
-        }
+        on_disk(&self.storage())
     }
 
     /// How long writes took, and how many have failed.
@@ -151,4 +145,15 @@ pub trait Edge {
 
     /// 64 random bits, for the jitter of the backoff.
     fn random(&mut self) -> u64;
+}
+
+/// What keeps the state of a server that has a disk of its own, or nothing.
+pub fn on_disk(storage: &StorageStatus) -> StoreStatus {
+    StoreStatus {
+        kind: match storage.durable {
+            true => StoreKind::Directory,
+            false => StoreKind::None,
+        },
+        ..StoreStatus::default()
+    }
 }

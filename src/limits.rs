@@ -244,6 +244,11 @@ pub const HANDSHAKE_STEPS_PER_TURN: usize = 1;
 /// few system calls. A thousand clients that leave at once would hold up the others for as long as a thousand requests.
 pub const ENDINGS_PER_TURN: usize = 16;
 
+/// Reads in one turn of what comes from those who were told that nothing more is read, beside one for each that the poll
+/// reports. They serve nobody, and the other side may send as fast as this one reads. Together they take as long as some
+/// dozen requests.
+pub const DISCARDS_PER_TURN: usize = 16;
+
 /// TLS handshakes that may be under way at once. Each holds up to 20 KiB until it is over. When there are more, some that
 /// wait for the other side are closed: first those that have not sent what they begin with, the oldest first. Clients that
 /// never finish a handshake must not keep others out.

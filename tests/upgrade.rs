@@ -261,7 +261,11 @@ fn clients_and_servers_of_two_versions_talk() {
     for (client, version, fault) in [
         // 0.1.0 takes no field behind those that it knows. Every later version does.
         (Previous, This, " bytes more than its fields"),
-        (This, Previous, "and none older than this program?"),
+        (
+            This,
+            Previous,
+            "(check that it is an Ipseity server, and its version)",
+        ),
     ] {
         let member = Member::start(version, Port::reserve(), &["--pid", "7"]);
         let server = member.server.address();

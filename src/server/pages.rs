@@ -23,7 +23,8 @@ impl<E: Edge> Server<E> {
                 let standing = self.standing_now();
                 // bug ReadyWhileObjected: let standing = if BUG && matches!(standing, ipseity_core::words::Standing::Conflict | ipseity_core::words::Standing::Stale) { ipseity_core::words::Standing::Serving } else { standing };
                 // bug ReadyWhileJoining: let standing = if BUG && standing == ipseity_core::words::Standing::Joining { ipseity_core::words::Standing::Serving } else { standing };
-                PageAnswer::Health(ready(standing, &self.edge.storage()))
+                let (store, storage) = (self.store_status(), self.edge.storage());
+                PageAnswer::Health(ready(standing, &store, &storage))
             }
             HttpRequest::Page(Page::Overview) => PageAnswer::Overview,
             HttpRequest::Refused(Refusal::BadCount(no_number)) => {

@@ -89,14 +89,19 @@ impl<E: Edge> Server<E> {
             vitals,
             join: self.actor.join_status(),
             objection: self.actor.is_objected().then(|| self.objection_status()),
-            store: StoreStatus {
-                state: self.actor.store_state(),
-                doubts: self.actor.doubts(),
-                fenced: self.actor.is_fenced(),
-                ..self.edge.store()
-            },
+            store: self.store_status(),
             spin: self.spin.status(),
         }))
+    }
+
+    /// What keeps the state, and whether that answers.
+    pub(super) fn store_status(&self) -> StoreStatus {
+        StoreStatus {
+            state: self.actor.store_state(),
+            doubts: self.actor.doubts(),
+            fenced: self.actor.is_fenced(),
+            ..self.edge.store()
+        }
     }
 
     /// Who objects to this server, why, and what to go on above.

@@ -84,7 +84,9 @@ pub(super) fn look(path: &Path) -> io::Result<Option<Signed>> {
 fn read(file: &File) -> io::Result<(usize, Option<u32>)> {
     let mut text = [0; TEXT_BYTES];
     let length = uninterrupted(|| file.read_at(&mut text, 0))?;
-    let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
+    // A file system that fails may claim to have read more than there is room for. That is no number.
+    let text = text.get(..length).unwrap_or_default();
+    let text = std::str::from_utf8(text).unwrap_or_default();
     Ok((length, text.trim().parse().ok()))
 }
 

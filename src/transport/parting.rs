@@ -60,7 +60,9 @@ impl<S: Socket> Transport<S> {
     fn may_still_send(&self) -> bool {
         let mut all = self.connections.iter();
         all.any(|(_, c)| {
-            is_waited_for(c) && c.state == ConnectionState::Lingering && c.resume == Resume::Mailbox
+            is_waited_for(c)
+                && c.state == ConnectionState::Lingering
+                && matches!(c.resume, Resume::Mailbox | Resume::Discard)
         })
     }
 

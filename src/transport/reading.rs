@@ -100,8 +100,8 @@ impl Shared {
                 }
             }
             ConnectionState::Lingering => {
-                if readiness.is_readable() {
-                    self.discard(c, mailbox);
+                if readiness.is_readable() && c.resume != Resume::Discard {
+                    self.discard(c);
                 }
             }
             // New input stays in the kernel until everything is answered.
@@ -444,14 +444,16 @@ impl Shared {
         let _ = self.pull_and_drop(c);
     }
 
-    /// Reads and drops what a connection still sends after it was told why it is closed.
+    /// Reads once and drops what a connection still sends after it was told why it is closed.
     #[cold]
-    fn discard<S: Socket>(&mut self, c: &mut Connection<S>, mailbox: &mut Mailbox) {
+    pub(super) fn discard<S: Socket>(&mut self, c: &mut Connection<S>) {
         match self.pull_and_drop(c) {
-            // There may always be more, so the others have their turn first.
+            // There may always be more. In the mailbox it would come again in the same turn, as often as the turn has room, and
+            // the other side may send as fast as this one reads.
             Pulled::Part | Pulled::Full => {
                 self.parting.await_close(c);
-                read_again(c, mailbox);
+                c.resume = Resume::Discard;
+                self.discarding.push_back(c.id);
             }
             Pulled::Nothing if c.inflow != Inflow::Ended => c.resume = Resume::Poll,
             Pulled::Nothing | Pulled::Failed(_) | Pulled::Unsealed(_) => {

@@ -101,6 +101,8 @@ pub(super) struct Shared {
     pub(super) reapable: VecDeque<ConnectionId>,
     /// Connections on which nothing is left to do, and that have to be ended. Some may be closed already.
     pub(super) ending: VecDeque<ConnectionId>,
+    /// Connections that may hold more of what is dropped. Some may be closed already.
+    pub(super) discarding: VecDeque<ConnectionId>,
     pub(super) closures: Vec<Closure>,
     pub(super) parting: Parting,
     /// Whether a connection has come under a deadline since the last sweep.
@@ -147,6 +149,7 @@ impl Shared {
             trust,
             reapable: VecDeque::new(),
             ending: VecDeque::new(),
+            discarding: VecDeque::new(),
             closures: Vec::new(),
             parting: Parting::default(),
             sweep_wanted: false,

@@ -10,8 +10,8 @@ use crate::{
     connection::{CloseReason, Connection, ConnectionState, Flushed, Inflow, Once, Resume},
     edge::Socket,
     limits::{
-        ENDINGS_PER_TURN, FRAMES_PER_CONNECTION_MAX, FRAMES_SHARE_MIN, LOOKS_IN_FLIGHT_MAX,
-        READING_SPAN, ROOM_TO_SHARE,
+        DISCARDS_PER_TURN, ENDINGS_PER_TURN, FRAMES_PER_CONNECTION_MAX, FRAMES_SHARE_MIN,
+        LOOKS_IN_FLIGHT_MAX, READING_SPAN, ROOM_TO_SHARE,
     },
     mailbox::Mailbox,
 };
@@ -34,6 +34,9 @@ impl<S: Socket> Transport<S> {
         shared.dirty.clear();
         if !shared.ending.is_empty() {
             self.end_some(now, mailbox);
+        }
+        if !self.shared.discarding.is_empty() {
+            self.discard_some();
         }
         let Self { shared, .. } = self;
         if shared.is_crowded() {
@@ -154,10 +157,31 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// Whether connections wait for the next turn to be ended or freed.
+    /// Reads what is dropped, from as many connections as may be read for that in a turn.
+    #[cold]
+    fn discard_some(&mut self) {
+        let Self {
+            connections,
+            shared,
+        } = self;
+        for _ in 0..DISCARDS_PER_TURN {
+            let Some(id) = shared.discarding.pop_front() else {
+                break;
+            };
+            if let Some(c) = get_mut(connections, id)
+                && c.state == ConnectionState::Lingering
+                && c.resume == Resume::Discard
+            {
+                shared.discard(c);
+            }
+        }
+    }
+
+    /// Whether connections wait for the next turn to be read, ended or freed.
     #[inline]
     pub fn is_behind(&self) -> bool {
-        !self.shared.ending.is_empty() || !self.shared.reapable.is_empty()
+        let shared = &self.shared;
+        !(shared.ending.is_empty() && shared.reapable.is_empty() && shared.discarding.is_empty())
     }
 
     /// Whether every reply has been written.

@@ -10,6 +10,7 @@ use ipseity_core::{
 };
 use ipseity_frames::Receiver;
 use ipseity_harness::{
+    nobody::Nobody,
     programs,
     server::{Connection, Server, eventually},
 };
@@ -419,6 +420,21 @@ fn what_peers_remember_survives_their_restart() {
     fs::remove_dir_all(&directory).unwrap();
     let server = one(&directory, &observer, &[]);
     wait_until(&server, Standing::Stale);
+}
+
+/// A stranger there could make the server that comes back give up, or those that still dial it.
+#[test]
+fn the_port_of_a_server_that_is_down_is_kept_for_it() {
+    let home = tempfile::tempdir().unwrap();
+    let observer = observer();
+    let mut server = one(&home.path().join("state"), &observer, &[]);
+    let address = server.socket_address();
+    server.kill();
+    assert!(Nobody::at(address).is_err(), "{address} is free");
+    server.restart();
+    wait_until(&server, Standing::Serving);
+    drop(server);
+    assert!(Nobody::at(address).is_err(), "{address} is free too soon");
 }
 
 #[test]

@@ -15,6 +15,8 @@ use ipseity_harness::{
 use ipseity_pids::layout::{State, Value as _};
 use tempfile::TempDir;
 
+use crate::http::{Answer, Http, get};
+
 const ANY: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
 /// Short, so that a test which waits for one is quick.
@@ -54,6 +56,11 @@ fn next(server: &Server) -> Identity {
     });
     assert!(has_answered, "{}", server.log());
     next.unwrap()
+}
+
+/// What a probe is told.
+fn readiness(server: &Server) -> Answer {
+    Http::to(server.http_address()).ask(&get("/readyz"))
 }
 
 fn pids(etcd: &Etcd, more: &[&str]) -> String {
@@ -284,7 +291,11 @@ fn an_address_that_nobody_can_dial_is_refused_before_a_pid_is_taken() {
 fn while_etcd_is_away_the_reserve_is_handed_out_and_then_requests_are_refused_until_it_is_back() {
     let etcd = Etcd::start();
     // It hands out what it has, whatever the lease is.
-    let server = start(&etcd, &["--pid", "7", "--on-doubt", "serve"]);
+    let http = ["--http", "127.0.0.1:0"];
+    let server = start(
+        &etcd,
+        &[&["--pid", "7", "--on-doubt", "serve"][..], &http].concat(),
+    );
     let mut last = next(&server);
     etcd.pause(0);
     let mut handed_out = 0;
@@ -307,6 +318,9 @@ fn while_etcd_is_away_the_reserve_is_handed_out_and_then_requests_are_refused_un
     let status = server.status();
     assert_eq!(status.standing, Standing::WaitingForDisk);
     assert_eq!(status.store.state, StoreState::Away);
+    let probe = readiness(&server);
+    let why = "\netcd failed: requests have waited too long for it, and are refused with storeUnavailable until it answers; ";
+    assert!(probe.status == 503 && probe.body.contains(why), "{probe:?}");
     server.wait_for_log("etcd does not answer, and the reserve is used up");
     etcd.resume(0);
     server.wait_for_log("etcd answers again: this server hands out identities");
@@ -319,10 +333,18 @@ fn while_etcd_is_away_the_reserve_is_handed_out_and_then_requests_are_refused_un
 #[test]
 fn while_the_lease_is_in_doubt_nothing_is_handed_out() {
     let etcd = Etcd::start();
-    let server = start(&etcd, &["--pid", "7"]);
+    let server = start(&etcd, &["--pid", "7", "--http", "127.0.0.1:0"]);
     let last = next(&server);
     etcd.pause(0);
     server.wait_for_log("etcd has not confirmed in time that this server still has its pid");
+    // The line may be of an earlier doubt, on a busy machine. A probe says what it waits for, also while nobody asks.
+    let mut probe = None;
+    let says_why = eventually(|| {
+        let answer = probe.insert(readiness(&server));
+        let why = "\netcd failed: it confirmed ";
+        answer.status == 503 && answer.body.contains(why) && !answer.body.contains("disk")
+    });
+    assert!(says_why, "{probe:?}");
     match server.ask(1, 0) {
         Message::ErrorReply(error) => assert_eq!(error.code, ErrorCode::StoreUnavailable.get()),
         other => panic!("{other:?}"),
@@ -333,6 +355,8 @@ fn while_the_lease_is_in_doubt_nothing_is_handed_out() {
     assert!(store.doubts > 0 && !store.fenced);
     etcd.resume(0);
     server.wait_for_log("etcd has confirmed that this server has its pid");
+    let is_ready = eventually(|| readiness(&server).body.contains("\netcd ok\n"));
+    assert!(is_ready, "{}", server.log());
     assert!(eventually(|| server.status().standing == Standing::Serving));
     assert!(next(&server) > last);
 }

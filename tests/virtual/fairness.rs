@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use ipseity::limits::{
-    FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, FRAMES_SHARE_MIN, READING_SPAN, ROOM_TO_SHARE,
-    TURN_ENTRIES_MAX,
+    DISCARDS_PER_TURN, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, FRAMES_SHARE_MIN,
+    READ_BYTES_MAX, READING_SPAN, ROOM_TO_SHARE, TURN_ENTRIES_MAX,
 };
 use ipseity_core::{identity::PID_BITS, words::Message};
 use ipseity_frames::encode;
-use ipseity_sim::world::{Client, DiskMode, Setup, World};
+use ipseity_sim::world::{Client, DiskMode, End, Setup, World};
 
 /// What a greedy client keeps waiting to be read.
 const ASKED_AHEAD: usize = 3000;
@@ -259,5 +259,46 @@ fn those_that_read_nothing_for_long_make_room_before_one_that_reads() {
     for (place, is_cut_off) in [(0, true), (last, false)] {
         let replies = world.collect(&mut deaf[place]).len();
         assert_eq!(replies < 300, is_cut_off, "{replies}");
+    }
+}
+
+/// Bytes that have arrived at the server and that it has not read.
+fn unread(world: &World) -> usize {
+    world.net().ends.iter().map(End::unread).sum()
+}
+
+/// What somebody sends who was told that nothing more is read is dropped. To read it takes system calls, and serves nobody.
+#[test]
+fn those_who_go_on_sending_after_a_refusal_take_little_of_each_turn() {
+    let mut world = World::new();
+    world.net().window_bytes = 100 * READ_BYTES_MAX;
+    world.start(Setup::new(1));
+    let mut noisy: Vec<Client> = (0..4).map(|_| world.connect(0)).collect();
+    let mut stays = world.connect(0);
+    world.drive();
+    for client in &noisy {
+        client.send(&[0xff; 3]);
+    }
+    world.drive();
+    for client in &mut noisy {
+        assert!(client.codes().len() == 1 && client.has_ended());
+        client.send(&vec![0xff; 50 * READ_BYTES_MAX]);
+    }
+    // The poll tells of each of them once.
+    let at_once = noisy.len() + DISCARDS_PER_TURN;
+    world.net().run_due_events();
+    let mut left = unread(&world);
+    assert_eq!(left, noisy.len() * 50 * READ_BYTES_MAX);
+    let mut turns = 0;
+    while left > 0 {
+        stays.ask(1);
+        world.net().run_due_events();
+        world.step(0);
+        turns += 1;
+        world.net().run_due_events();
+        assert_eq!(stays.sequences(), [turns], "it is answered in each turn");
+        let before = std::mem::replace(&mut left, unread(&world));
+        let read = before.abs_diff(left) / READ_BYTES_MAX;
+        assert!(read <= at_once, "{read} reads in turn {turns}");
     }
 }

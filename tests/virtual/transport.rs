@@ -328,8 +328,12 @@ fn a_client_that_goes_on_sending_after_its_error_does_not_hold_up_the_others() {
     scene.answer();
     while scene.take().is_some() {}
     scene.ready(&[Found::Endless]);
-    assert!(scene.is_told_to_read());
-    scene.on_ready();
+    // It is read a little in each turn, and the mailbox is for the others.
+    for _ in 0..3 {
+        assert!(scene.take().is_none());
+        assert!(scene.transport.is_behind());
+        scene.transport.flush(scene.now, &mut scene.mailbox);
+    }
     assert!(scene.is_open());
 }
 

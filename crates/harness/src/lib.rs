@@ -14,6 +14,7 @@
 //!   load in every run.
 //! - [`etcd`]: a real etcd, with one member or several.
 //! - [`nobody`]: an address where nothing listens.
+//! - [`port`]: ports that nobody else gets.
 //! - [`silent`]: an address where connecting takes for ever.
 //! - [`clients`], [`nemesis`], [`hosts`], [`failing`]: load, faults, network namespaces and disks for
 //!   black-box runs.
@@ -39,6 +40,7 @@ pub mod nemesis;
 pub mod nobody;
 pub mod page;
 pub mod pki;
+pub mod port;
 pub mod program;
 pub mod programs;
 pub mod server;

@@ -1,6 +1,6 @@
 //! The answers to health checks: small checks with names, one a line, and a verdict in the last line.
 
-use ipseity_core::words::{Standing, StorageStatus};
+use ipseity_core::words::{Standing, StorageStatus, StoreKind, StoreState, StoreStatus};
 
 /// The answer to a health check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub fn live() -> Health {
 }
 
 /// Whether the server can hand out identities now. Peers that are absent are no reason against it.
-pub fn ready(standing: Standing, storage: &StorageStatus) -> Health {
+pub fn ready(standing: Standing, store: &StoreStatus, storage: &StorageStatus) -> Health {
     let joined = match standing {
         Standing::Joining => Err(
             "it still asks its peers whether it may use its pid; `ipseity-cli status` shows the state of each, and those that are not up have to come back"
@@ -30,19 +30,16 @@ pub fn ready(standing: Standing, storage: &StorageStatus) -> Health {
         Standing::Conflict | Standing::Stale => Ok("skipped: a peer objects"),
         _ => Ok("ok"),
     };
-    let disk = match standing {
+    let kept = match standing {
         Standing::StorageFailed => {
             Err("a write has failed: the server is about to exit, and its log says why".to_owned())
         }
-        Standing::WaitingForDisk => Err(format!(
-            "waiting for a write that began {} s ago",
-            storage.current_write_us / 1_000_000
-        )),
-        _ if !storage.durable => Ok("ok: nothing is written (--ephemeral)"),
+        Standing::WaitingForDisk => Err(what_waits(store, storage)),
+        _ if store.kind == StoreKind::None => Ok("ok: nothing is written (--ephemeral)"),
         _ => Ok("ok"),
     };
     let stands = match standing {
-        // Said by the check of the disk or of the join.
+        // Said by the check of the store or of the join.
         Standing::Serving
         | Standing::Joining
         | Standing::StorageFailed
@@ -54,7 +51,11 @@ pub fn ready(standing: Standing, storage: &StorageStatus) -> Health {
         }
         Standing::Exhausted => Err("exhausted: all sequences are used up, for good".to_owned()),
     };
-    let checks = [("standing", stands), ("disk", disk), ("joined", joined)];
+    let store = match store.kind {
+        StoreKind::None | StoreKind::Directory => "disk",
+        StoreKind::Etcd => "etcd",
+    };
+    let checks = [("standing", stands), (store, kept), ("joined", joined)];
     let ok = checks.iter().all(|(_, result)| result.is_ok());
     debug_assert_eq!(ok, standing.hands_out());
     let mut text = String::new();
@@ -71,6 +72,37 @@ pub fn ready(standing: Standing, storage: &StorageStatus) -> Health {
     Health { ok, text }
 }
 
+/// What requests for identities wait for, and where to look.
+fn what_waits(store: &StoreStatus, storage: &StorageStatus) -> String {
+    let write = storage.current_write_us / 1_000_000;
+    let confirmed = format!(
+        "it confirmed {} s ago for the last time that this server has its pid",
+        store.confirmed_us / 1_000_000
+    );
+    let why = match (store.kind, store.state) {
+        (StoreKind::None | StoreKind::Directory, _) => {
+            return format!(
+                "waiting for a write that began {write} s ago; look at the disk of --data-dir"
+            );
+        }
+        (StoreKind::Etcd, StoreState::InDoubt) => {
+            format!("{confirmed}, so requests wait until it confirms that again")
+        }
+        // Whether it does not confirm the pid, or does not take a write.
+        (StoreKind::Etcd, StoreState::Away) => {
+            format!(
+                "requests have waited too long for it, and are refused with storeUnavailable until it answers; {confirmed}"
+            )
+        }
+        (StoreKind::Etcd, StoreState::Ready) => {
+            format!("waiting for a write to it that began {write} s ago")
+        }
+    };
+    format!(
+        "{why}; see whether etcd runs, has a leader and has space, and whether this server reaches it"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,42 +116,98 @@ mod tests {
         current_write_us: 4_900_000,
     };
 
+    fn store(kind: StoreKind, state: StoreState) -> StoreStatus {
+        StoreStatus {
+            kind,
+            state,
+            confirmed_us: 61_700_000,
+            ..StoreStatus::default()
+        }
+    }
+
+    /// The answer of a server whose state is in a directory.
+    fn with_disk(standing: Standing) -> Health {
+        let directory = store(StoreKind::Directory, StoreState::Ready);
+        ready(standing, &directory, &DISK)
+    }
+
     #[test]
     fn it_is_ready_where_identities_are_handed_out_and_nowhere_else() {
         for standing in Standing::ALL {
-            let health = ready(standing, &DISK);
-            assert_eq!(health.ok, standing.hands_out(), "{standing}");
-            let verdict = match health.ok {
-                true => (true, "ready"),
-                false => (false, "not ready"),
-            };
-            let lines: Vec<&str> = health.text.lines().collect();
-            assert_eq!((health.ok, lines[3]), verdict);
-            let failed = lines.iter().filter(|line| line.contains(" failed: "));
-            assert_eq!(failed.count(), usize::from(!health.ok), "one reason each");
+            for kind in StoreKind::ALL {
+                let health = ready(standing, &store(kind, StoreState::Ready), &DISK);
+                assert_eq!(health.ok, standing.hands_out(), "{standing}");
+                let verdict = match health.ok {
+                    true => (true, "ready"),
+                    false => (false, "not ready"),
+                };
+                let lines: Vec<&str> = health.text.lines().collect();
+                assert_eq!((health.ok, lines[3]), verdict);
+                let failed = lines.iter().filter(|line| line.contains(" failed: "));
+                assert_eq!(failed.count(), usize::from(!health.ok), "one reason each");
+            }
         }
     }
 
     #[test]
     fn each_check_is_a_line_with_its_reason() {
         assert_eq!(
-            ready(Standing::Serving, &DISK).text,
+            with_disk(Standing::Serving).text,
             "standing ok\ndisk ok\njoined ok\nready\n"
         );
         assert_eq!(
-            ready(Standing::WaitingForDisk, &DISK).text,
-            "standing ok\ndisk failed: waiting for a write that began 4 s ago\njoined ok\nnot ready\n"
+            with_disk(Standing::WaitingForDisk).text,
+            "standing ok\ndisk failed: waiting for a write that began 4 s ago; look at the disk of --data-dir\n\
+             joined ok\nnot ready\n"
         );
         // Whether it has joined does not matter any more, and may not be so.
-        let text = ready(Standing::Stale, &DISK).text;
+        let text = with_disk(Standing::Stale).text;
         assert!(
             text.contains("\njoined skipped: a peer objects\n"),
             "{text}"
         );
-        let ephemeral = StorageStatus::default();
+        let ephemeral = store(StoreKind::None, StoreState::Ready);
         assert_eq!(
-            ready(Standing::Serving, &ephemeral).text,
+            ready(Standing::Serving, &ephemeral, &StorageStatus::default()).text,
             "standing ok\ndisk ok: nothing is written (--ephemeral)\njoined ok\nready\n"
+        );
+    }
+
+    #[test]
+    fn a_server_in_etcd_says_what_etcd_owes_it_and_speaks_of_no_disk() {
+        let says = |standing, state| ready(standing, &store(StoreKind::Etcd, state), &DISK).text;
+        assert_eq!(
+            says(Standing::Serving, StoreState::Ready),
+            "standing ok\netcd ok\njoined ok\nready\n"
+        );
+        for (state, why) in [
+            (
+                StoreState::InDoubt,
+                "it confirmed 61 s ago for the last time that this server has its pid, so requests wait until it \
+                 confirms that again",
+            ),
+            (
+                StoreState::Away,
+                "requests have waited too long for it, and are refused with storeUnavailable until it answers; it \
+                 confirmed 61 s ago for the last time that this server has its pid",
+            ),
+            (
+                StoreState::Ready,
+                "waiting for a write to it that began 4 s ago",
+            ),
+        ] {
+            assert_eq!(
+                says(Standing::WaitingForDisk, state),
+                format!(
+                    "standing ok\netcd failed: {why}; see whether etcd runs, has a leader and has space, and whether \
+                     this server reaches it\njoined ok\nnot ready\n"
+                )
+            );
+        }
+        let failed = says(Standing::StorageFailed, StoreState::Ready);
+        assert!(
+            failed.contains("\netcd failed: a write has failed"),
+            "{failed}"
         );
     }
 

@@ -13,10 +13,13 @@ use std::{
 
 use ipseity_core::words::{Message, Status};
 use ipseity_frames::{FrameDecoder, Receiver, encode};
-use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
+pub use crate::port::Port;
 use crate::programs;
+
+/// The listen flags of a server that may have any port.
+const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
 /// How long a test waits for something that must come. It is long because machines are shared. A test that passes
 /// never waits this long.
@@ -30,28 +33,6 @@ const SLOW_WRITE: Duration = Duration::from_millis(500);
 struct Log {
     lines: Mutex<(Vec<String>, bool)>,
     more: Condvar,
-}
-
-/// A port of 127.0.0.1 that nobody else gets while this lives, even while no server listens on it. Without this, other
-/// tests could take the port while a server is down. A bound socket that never listens keeps the port; like the
-/// server's socket, it lets others bind the same address.
-#[derive(Debug)]
-pub struct Port(Socket);
-
-impl Port {
-    /// Reserves a free port.
-    pub fn reserve() -> Port {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_reuse_address(true).unwrap();
-        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-        socket.bind(&any.into()).unwrap();
-        Port(socket)
-    }
-
-    /// Where a server on it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.0.local_addr().unwrap().as_socket().unwrap()
-    }
 }
 
 /// A running server. Dropping it kills the process.
@@ -129,7 +110,7 @@ impl Server {
     pub fn start_with_descriptors(limit: usize, flags: &[&str]) -> Server {
         let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
         let runner = ["sh".to_owned(), "-c".to_owned(), script];
-        Server::start_under(&runner, &["--listen", "127.0.0.1:0"], flags)
+        Server::start_under(&runner, &ANY_PORT, flags)
             .unwrap_or_else(|refusal| panic!("it did not start:\n{}", refusal.log))
     }
 
@@ -140,6 +121,18 @@ impl Server {
         listen: &[&str],
         flags: &[&str],
     ) -> Result<Server, Refusal> {
+        if listen != ANY_PORT {
+            return Server::start_at(runner, listen, flags);
+        }
+        // So it is there for a restart, and nobody else gets it while others may still dial it.
+        let port = Port::reserve();
+        let listen = port.address().to_string();
+        let mut server = Server::start_at(runner, &["--listen", &listen], flags)?;
+        server.port = Some(port);
+        Ok(server)
+    }
+
+    fn start_at(runner: &[String], listen: &[&str], flags: &[&str]) -> Result<Server, Refusal> {
         let arguments: Vec<String> = listen
             .iter()
             .chain(flags)

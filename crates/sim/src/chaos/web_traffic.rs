@@ -24,7 +24,7 @@ const SILENT_MS: u64 = 4000;
 const LIVE: &str = "loop ok\nlive\n";
 
 /// What a server says that is not ready: the beginning of the reason, and the error that its requests would get.
-const REASONS: [(&str, ErrorCode); 5] = [
+const REASONS: [(&str, ErrorCode); 6] = [
     ("standing failed: pid conflict", ErrorCode::PidConflict),
     ("standing failed: stale state", ErrorCode::StaleState),
     ("standing failed: exhausted", ErrorCode::Exhausted),
@@ -33,9 +33,16 @@ const REASONS: [(&str, ErrorCode); 5] = [
         ErrorCode::Stopping,
     ),
     ("disk failed: a write has failed", ErrorCode::Storage),
+    ("etcd failed: a write has failed", ErrorCode::Storage),
 ];
 const JOINS: &str = "joined failed: ";
-const WAITS: &str = "disk failed: waiting for a write that began ";
+/// What a server says that waits for its disk, and what one says that waits for etcd.
+const WAITS_FOR_DISK: &str = "disk failed: waiting for a write that began ";
+const WAITS_FOR_ETCD: [&str; 3] = [
+    "etcd failed: it confirmed ",
+    "etcd failed: requests have waited too long for it, ",
+    "etcd failed: waiting for a write to it that began ",
+];
 
 /// What never ends before the next start.
 const FOR_GOOD: [ErrorCode; 3] = [
@@ -333,8 +340,11 @@ impl Cluster {
         }
         self.judge.coverage.heard(Heard::NotReady);
         let reason = failed.next().unwrap_or_default();
-        if reason.starts_with(WAITS) {
-            return None;
+        let waits_for_etcd = WAITS_FOR_ETCD.iter().any(|start| reason.starts_with(start));
+        if waits_for_etcd || reason.starts_with(WAITS_FOR_DISK) {
+            let is_in_etcd = self.machines[server].plan.etcd.is_some();
+            return (waits_for_etcd != is_in_etcd)
+                .then(|| "it waits for what it has not".to_owned());
         }
         if reason.starts_with(JOINS) {
             let joins = !is_present || self.judge.lives[server].asks && !asked.known.has_given;

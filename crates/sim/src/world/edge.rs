@@ -9,7 +9,7 @@ use std::{
 };
 
 use ipseity::{
-    edge::{Edge, Socket},
+    edge::{Edge, Socket, on_disk},
     limits::POLL_EVENTS_MAX,
     mailbox::{Entry, Mailbox},
     secure::Settings,
@@ -18,7 +18,7 @@ use ipseity_core::{
     actor::Write,
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::{Standing, StorageStatus, WriteTimes},
+    words::{Standing, StorageStatus, StoreStatus, WriteTimes},
 };
 
 use super::{
@@ -259,6 +259,14 @@ impl Edge for SimEdge {
             durable: disk.mode != DiskMode::Ephemeral,
             writes: disk.writes,
             ..StorageStatus::default()
+        }
+    }
+
+    fn store(&self) -> StoreStatus {
+        let net = self.net.borrow();
+        match &net.nodes[self.node].pid_storage {
+            Some(pid) => pid.store(net.now),
+            None => on_disk(&self.storage()),
         }
     }
 

@@ -16,7 +16,7 @@ use ipseity_core::{
     actor::{Event, Outcome, Write},
     identity::{Pid, Sequence},
     time::Instant,
-    words::{StorageStatus, WriteTimes},
+    words::{StorageStatus, StoreKind, StoreStatus, WriteTimes},
 };
 use ipseity_etcd::{Answered, Header, Procedure};
 use ipseity_pids::{
@@ -232,6 +232,8 @@ struct Life {
     begun: Instant,
     keep: Option<Doing<Keep>>,
     next_keep: Option<Instant>,
+    /// From when on the last sign of life has confirmed the pid; before the first one, when the life began.
+    confirmed_at: Instant,
     owners: Vec<String>,
     count: u64,
     longest: Duration,
@@ -303,6 +305,7 @@ impl PidStorage {
                 begun: now,
                 keep: None,
                 next_keep: Some(now),
+                confirmed_at: now,
                 owners: Vec::new(),
                 count: 0,
                 longest: Duration::ZERO,
@@ -355,6 +358,16 @@ impl PidStorage {
         self.life
             .as_ref()
             .map_or_else(WriteTimes::default, |life| life.times.clone())
+    }
+
+    pub fn store(&self, now: Instant) -> StoreStatus {
+        StoreStatus {
+            kind: StoreKind::Etcd,
+            confirmed_us: self.life.as_ref().map_or(0, |life| {
+                (now.since(life.confirmed_at).as_micros() as u64).max(1)
+            }),
+            ..StoreStatus::default()
+        }
     }
 
     pub fn status(&self, now: Instant) -> StorageStatus {
@@ -567,6 +580,7 @@ impl Life {
                 *hand.overlooks |=
                     restored_at.is_some_and(|at| begun > at) && hand.seen.is_some_and(is_older);
                 self.tenure.kept(lease, &watch);
+                self.confirmed_at = asked_at;
                 told.leased_until = Some(hand.confirmed_until(asked_at, ttl));
                 let owners = addresses(&owners, self.tenure.pid);
                 if owners != self.owners {
