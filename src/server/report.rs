@@ -246,8 +246,8 @@ impl<E: Edge> Server<E> {
                 if self.may_tell(Line::SlowWrite, Whom::Nobody) {
                     warn!(
                         event = "storeAway";
-                        "etcd does not answer, and the reserve is used up: {waiting} requests have waited for too long \
-                         and are refused with storeUnavailable, as others are until it answers; clients ask other servers"
+                        "etcd does not answer, and nothing more may be handed out until it does: requests that have \
+                         waited for too long ({waiting} now) are refused with storeUnavailable; clients ask other servers"
                     );
                 }
             }

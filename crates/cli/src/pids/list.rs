@@ -21,8 +21,20 @@ use crate::{
 
 pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let shape = shape::shape(matches)?;
-    let survey = Place::of(matches, ClusterName::default())?.look()?;
-    write(&survey, shape, out)?;
+    let mut place = Place::of(matches, ClusterName::default())?;
+    let survey = place.look()?;
+    // A wrong prefix or name finds nothing, and is seen only if it is shown.
+    if survey.pids.is_empty() && shape == Shape::Text {
+        let Place {
+            cluster, target, ..
+        } = place;
+        writeln!(
+            out,
+            "no pid of cluster \"{cluster}\" is there yet, in {target}"
+        )?;
+    } else {
+        write(&survey, shape, out)?;
+    }
     let unreadable = unreadable(&survey);
     for what in &unreadable {
         complain(&what.to_string());
@@ -40,7 +52,6 @@ fn write(survey: &Survey, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
         .map(|(pid, found)| Row::of(*pid, found))
         .collect();
     match shape {
-        Shape::Text if rows.is_empty() => writeln!(out, "no pid is there yet"),
         Shape::Text => {
             let mut lines = vec![HEADER.map(str::to_owned).to_vec()];
             lines.extend(rows.iter().map(|row| row.cells("-")));
