@@ -170,7 +170,7 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
 json\t''
 csv\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l cluster -d 'the cluster whose pids are meant (default: ipseity; for import the one of the directory)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l cluster -d 'the cluster whose pids are meant (default: $IPSEITY_CLUSTER, or ipseity; for import the one of the directory)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -192,7 +192,7 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
 json\t''
 csv\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l cluster -d 'the cluster whose pids are meant (default: ipseity; for import the one of the directory)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l cluster -d 'the cluster whose pids are meant (default: $IPSEITY_CLUSTER, or ipseity; for import the one of the directory)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -211,7 +211,7 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
 json\t''
 csv\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l cluster -d 'the cluster whose pids are meant (default: ipseity; for import the one of the directory)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l cluster -d 'the cluster whose pids are meant (default: $IPSEITY_CLUSTER, or ipseity; for import the one of the directory)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -230,7 +230,7 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
 json\t''
 csv\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l cluster -d 'the cluster whose pids are meant (default: ipseity; for import the one of the directory)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l cluster -d 'the cluster whose pids are meant (default: $IPSEITY_CLUSTER, or ipseity; for import the one of the directory)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"

@@ -425,6 +425,25 @@ fn a_server_stops_when_its_state_is_gone() {
     assert_eq!(server.wait().code(), Some(1));
 }
 
+/// Nobody in etcd knows the pid any more, but its peers do.
+#[test]
+fn a_pid_whose_state_was_deleted_is_refused_by_those_who_remember_it() {
+    let etcd = Etcd::start();
+    let mut server = start(&etcd, &["--pid", "7"]);
+    let other = start(&etcd, &["--pid", "8"]);
+    next(&server);
+    let incarnation = server.status().incarnation;
+    other.wait_for_status("what it has handed out", |status| status.sequence > 0);
+    etcd.ctl(&["del", "ipseity/ipseity/pid/0007/state"]);
+    server.wait_for_log("the state of pid 7 is gone");
+    assert_eq!(server.wait().code(), Some(1));
+    let again = start(&etcd, &["--pid", "7"]);
+    assert_ne!(again.status().incarnation, incarnation);
+    let said = again.wait_for_log("NOT HANDING OUT IDENTITIES (stale state)");
+    assert!(said.contains("so --recover-above does not count"), "{said}");
+    assert!(!matches!(again.ask(1, 0), Message::IdentityReply { .. }));
+}
+
 #[test]
 fn a_server_whose_pid_was_given_back_by_somebody_else_exits_and_says_so() {
     let etcd = Etcd::start();

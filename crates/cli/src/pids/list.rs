@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use getopts::Matches;
 use ipseity_console::{plain, table};
-use ipseity_core::{identity::Pid, words::ClusterName};
+use ipseity_core::identity::Pid;
 use ipseity_pids::{
     Survey,
     layout::{Owner, State},
@@ -12,7 +12,7 @@ use ipseity_pids::{
 };
 use serde::Serialize;
 
-use super::place::Place;
+use super::place::{Place, usual_cluster};
 use crate::{
     failure::{Failure, complain},
     json::write_line,
@@ -21,7 +21,7 @@ use crate::{
 
 pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let shape = shape::shape(matches)?;
-    let mut place = Place::of(matches, ClusterName::default())?;
+    let mut place = Place::of(matches, usual_cluster()?)?;
     let survey = place.look()?;
     // A wrong prefix or name finds nothing, and is seen only if it is shown.
     if survey.pids.is_empty() && shape == Shape::Text {
@@ -142,7 +142,7 @@ fn unreadable(survey: &Survey) -> Vec<&Unreadable> {
 
 #[cfg(test)]
 mod tests {
-    use ipseity_core::identity::Sequence;
+    use ipseity_core::{identity::Sequence, words::ClusterName};
     use ipseity_etcd::{Header, KeyValue};
     use ipseity_pids::{Layout, layout::Value};
 

@@ -30,7 +30,7 @@ What is done:
     import            bring the pid of a state directory, which no server uses any more
     epoch             go on after etcd was restored from a backup, or lost its keys
 
-The pids are those of --cluster (ipseity, if it is not given). Without a word, they are listed. The
+The pids are those of --cluster. Without a word, they are listed. The
 last column is owned while a server has the pid, stopped after a clean stop, free after a crash, and
 unreadable if something else stands there than this version writes.
 
@@ -116,7 +116,7 @@ fn options(options: &mut Flags) {
     options.optopt(
         "",
         "cluster",
-        "the cluster whose pids are meant (default: ipseity; for import the one of the directory)",
+        "the cluster whose pids are meant (default: $IPSEITY_CLUSTER, or ipseity; for import the one of the directory)",
         "NAME",
     );
 }

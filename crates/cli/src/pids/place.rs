@@ -12,6 +12,9 @@ use crate::{failure::Failure, servers};
 /// The variable that stands for `--store`, as for the server.
 const STORE: &str = "IPSEITY_STORE";
 
+/// The variable that stands for `--cluster`, as for the server.
+const CLUSTER: &str = "IPSEITY_CLUSTER";
+
 /// The files for TLS, and that of the user: each with its flag and its variable, which are those of the server.
 const CA: (&str, &str) = ("etcd-ca", "IPSEITY_ETCD_CA");
 const CERTIFICATE: (&str, &str) = ("etcd-cert", "IPSEITY_ETCD_CERT");
@@ -78,6 +81,15 @@ fn file(
     let given = matches.opt_str(flag).map(PathBuf::from);
     let file = given.or_else(|| named().map(PathBuf::from));
     file.filter(|file| !file.as_os_str().is_empty())
+}
+
+/// The cluster whose pids are meant if no flag says it: that of the server whose variables these are.
+pub(super) fn usual_cluster() -> Result<ClusterName, Failure> {
+    match env::var(CLUSTER).ok().filter(|name| !name.is_empty()) {
+        None => Ok(ClusterName::default()),
+        Some(name) => ClusterName::try_from(name)
+            .map_err(|error| Failure::Usage(format!("{CLUSTER}: {error}"))),
+    }
 }
 
 impl World for Place {
