@@ -1182,7 +1182,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__pids)
-            opts="-h -V --store --etcd-ca --etcd-cert --etcd-key --etcd-user --data-dir --above --yes --format --json --cluster --color --help --version list import epoch"
+            opts="-h -V --store --etcd-ca --etcd-cert --etcd-key --etcd-user --data-dir --new-cluster --above --yes --format --json --cluster --color --help --version list import epoch"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1292,7 +1292,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__pids__subcmd__epoch)
-            opts="-h -V --store --etcd-ca --etcd-cert --etcd-key --etcd-user --data-dir --above --yes --format --json --cluster --color --help --version"
+            opts="-h -V --store --etcd-ca --etcd-cert --etcd-key --etcd-user --data-dir --new-cluster --above --yes --format --json --cluster --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1402,7 +1402,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__pids__subcmd__import)
-            opts="-h -V --store --etcd-ca --etcd-cert --etcd-key --etcd-user --data-dir --above --yes --format --json --cluster --color --help --version"
+            opts="-h -V --store --etcd-ca --etcd-cert --etcd-key --etcd-user --data-dir --new-cluster --above --yes --format --json --cluster --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1512,7 +1512,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__pids__subcmd__list)
-            opts="-h -V --store --etcd-ca --etcd-cert --etcd-key --etcd-user --data-dir --above --yes --format --json --cluster --color --help --version"
+            opts="-h -V --store --etcd-ca --etcd-cert --etcd-key --etcd-user --data-dir --new-cluster --above --yes --format --json --cluster --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

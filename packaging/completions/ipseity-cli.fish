@@ -161,19 +161,20 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -l yes 
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l etcd-ca -d 'the CAs that have signed the certificate of etcd, PEM (default: $IPSEITY_ETCD_CA)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l etcd-cert -d 'the certificate that is shown to etcd, PEM (default: $IPSEITY_ETCD_CERT)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l etcd-key -d 'the private key of that certificate, PEM (default: $IPSEITY_ETCD_KEY)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them (default: $IPSEITY_ETCD_USER)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l data-dir -d 'import: the state directory' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l above -d 'epoch: the sequence above which all pids begin' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
 json\t''
 csv\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l cluster -d 'the cluster whose pids are meant (default: ipseity; for import the one of the directory)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l cluster -d 'the cluster whose pids are meant (default: $IPSEITY_CLUSTER, or ipseity; for import the one of the directory)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l new-cluster -d 'import: make the cluster, if nothing is there of it yet'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l yes -d 'epoch: all servers that use this etcd are stopped'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -s h -l help -d 'show this help, or that of a command'
@@ -182,55 +183,58 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -f -a "import"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from list import epoch" -f -a "epoch"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l etcd-ca -d 'the CAs that have signed the certificate of etcd, PEM (default: $IPSEITY_ETCD_CA)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l etcd-cert -d 'the certificate that is shown to etcd, PEM (default: $IPSEITY_ETCD_CERT)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l etcd-key -d 'the private key of that certificate, PEM (default: $IPSEITY_ETCD_KEY)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them (default: $IPSEITY_ETCD_USER)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l data-dir -d 'import: the state directory' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l above -d 'epoch: the sequence above which all pids begin' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
 json\t''
 csv\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l cluster -d 'the cluster whose pids are meant (default: ipseity; for import the one of the directory)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l cluster -d 'the cluster whose pids are meant (default: $IPSEITY_CLUSTER, or ipseity; for import the one of the directory)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l new-cluster -d 'import: make the cluster, if nothing is there of it yet'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l yes -d 'epoch: all servers that use this etcd are stopped'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from list" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-ca -d 'the CAs that have signed the certificate of etcd, PEM (default: $IPSEITY_ETCD_CA)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-cert -d 'the certificate that is shown to etcd, PEM (default: $IPSEITY_ETCD_CERT)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-key -d 'the private key of that certificate, PEM (default: $IPSEITY_ETCD_KEY)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them (default: $IPSEITY_ETCD_USER)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l data-dir -d 'import: the state directory' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l above -d 'epoch: the sequence above which all pids begin' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
 json\t''
 csv\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l cluster -d 'the cluster whose pids are meant (default: ipseity; for import the one of the directory)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l cluster -d 'the cluster whose pids are meant (default: $IPSEITY_CLUSTER, or ipseity; for import the one of the directory)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l new-cluster -d 'import: make the cluster, if nothing is there of it yet'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l yes -d 'epoch: all servers that use this etcd are stopped'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l etcd-ca -d 'the CAs that have signed the certificate of etcd, PEM (default: $IPSEITY_ETCD_CA)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l etcd-cert -d 'the certificate that is shown to etcd, PEM (default: $IPSEITY_ETCD_CERT)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l etcd-key -d 'the private key of that certificate, PEM (default: $IPSEITY_ETCD_KEY)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them (default: $IPSEITY_ETCD_USER)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l data-dir -d 'import: the state directory' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l above -d 'epoch: the sequence above which all pids begin' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
 json\t''
 csv\t''"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l cluster -d 'the cluster whose pids are meant (default: ipseity; for import the one of the directory)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l cluster -d 'the cluster whose pids are meant (default: $IPSEITY_CLUSTER, or ipseity; for import the one of the directory)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l new-cluster -d 'import: make the cluster, if nothing is there of it yet'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l yes -d 'epoch: all servers that use this etcd are stopped'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch" -s h -l help -d 'show this help, or that of a command'

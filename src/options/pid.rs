@@ -32,7 +32,10 @@ fn range(given: &Given) -> Result<Option<(Pid, Pid)>, UsageError> {
         (first <= last).then_some((first, last))
     });
     range.map(Some).ok_or_else(|| {
-        let expected = format!("two numbers from 0 to {}, as in 100-199", Pid::MAX);
+        let expected = format!(
+            "two numbers from 0 to {}, the lower one first, as in 100-199",
+            Pid::MAX
+        );
         given.bad("pid-range", &text, expected)
     })
 }

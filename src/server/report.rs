@@ -146,9 +146,10 @@ impl<E: Edge> Server<E> {
                 self.note_objector(*by, why);
                 error!(
                     event = "objected", reason:% = why;
-                    "NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why}{}{}",
+                    "NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why}{}{}{}",
                     least_unless_said(why, *above),
-                    self.word_too_low(*standing)
+                    self.word_too_low(*standing),
+                    self.way_out_in_etcd()
                 );
             }
             Report::ObjectedStill { by, why } => self.note_objector(*by, why),
@@ -246,8 +247,8 @@ impl<E: Edge> Server<E> {
                 if self.may_tell(Line::SlowWrite, Whom::Nobody) {
                     warn!(
                         event = "storeAway";
-                        "etcd does not answer, and the reserve is used up: {waiting} requests have waited for too long \
-                         and are refused with storeUnavailable, as others are until it answers; clients ask other servers"
+                        "etcd does not answer, and nothing more may be handed out until it does: requests that have \
+                         waited for too long ({waiting} now) are refused with storeUnavailable; clients ask other servers"
                     );
                 }
             }
@@ -440,6 +441,17 @@ impl<E: Edge> Server<E> {
         match own.fences {
             false => format!(" (--recover-above {said} IS TOO LOW)"),
             true => format!(" (`ipseity-cli pids epoch --above {said}` WAS TOO LOW)"),
+        }
+    }
+
+    /// The peer does not know that the state is in etcd.
+    fn way_out_in_etcd(&self) -> &'static str {
+        match self.actor.config().fences {
+            false => "",
+            true => {
+                " (the state of this server is in etcd, so --recover-above does not count: start it again, or, if etcd \
+                 was restored or has lost keys, do what docs/etcd.md says about that)"
+            }
         }
     }
 }

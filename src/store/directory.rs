@@ -40,6 +40,9 @@ const STATE_TEMPORARY: &str = "state.new";
 pub(super) const MEMBERS: &str = "members";
 /// What becomes of the state file when its pid goes on in another store.
 pub(super) const MOVED: &str = "state.moved";
+/// Names the store into which it was moved.
+pub(super) const MOVED_TO: &str = "state.moved-to";
+pub(super) const MOVED_TO_TEMPORARY: &str = "state.moved-to.new";
 
 /// The files of a state directory.
 pub const FILES: [&str; 3] = [LOCK, STATE, MEMBERS];

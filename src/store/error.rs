@@ -103,6 +103,20 @@ pub enum StoreError {
         /// The state file, as it is called since then.
         file: PathBuf,
     },
+    /// What the directory held was moved into another store than the one that is named now.
+    MovedElsewhere {
+        /// The file that says so.
+        file: PathBuf,
+        /// That store.
+        place: String,
+    },
+    /// What the directory held was moved into the store that is named now, and that has it no more.
+    MovedAndGone {
+        /// The file that says so.
+        file: PathBuf,
+        /// The store.
+        place: String,
+    },
     /// There is no state to be moved.
     NothingToMove {
         /// The state file.
@@ -322,6 +336,18 @@ impl fmt::Display for StoreError {
                  --data-dir, or run `ipseity-cli pids import` again if the move did not come to its end",
                 file.display()
             ),
+            Self::MovedElsewhere { file, place } => write!(
+                f,
+                "this pid was moved into {place:?}, and may go on there: give that --store, or, if no server was ever started \
+                 with it there, remove the file {} and run this again",
+                file.display()
+            ),
+            Self::MovedAndGone { file, place } => write!(
+                f,
+                "this pid was moved into {place:?}, as {} says, and is not there any more; if etcd was restored or its keys were \
+                 lost, do not move it again: see docs/etcd.md, backups and restores",
+                file.display()
+            ),
             Self::NothingToMove { file } => write!(
                 f,
                 "there is no state file {}; check that --data-dir is right",
@@ -474,6 +500,8 @@ impl std::error::Error for StoreError {
             | Self::Mixed { .. }
             | Self::Missing { .. }
             | Self::Moved { .. }
+            | Self::MovedElsewhere { .. }
+            | Self::MovedAndGone { .. }
             | Self::NothingToMove { .. }
             | Self::Gone { .. }
             | Self::Poisoned { .. }

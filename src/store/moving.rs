@@ -2,22 +2,35 @@
 //!
 //! The state file is put aside before the other store has the state. If the move breaks off in between, no server starts in
 //! the directory, and the move can be done again. The other way round a server could start there while another one goes on
-//! with the pid elsewhere, and both would hand out the same identities.
+//! with the pid elsewhere, and both would hand out the same identities. For the same reason the directory notes into which
+//! store it is moved, and is moved into no other one.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::OpenOptions,
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
 
 use ipseity_core::{identity::Pid, words::ClusterName};
 use ipseity_pids::{Directory, Held, Imported};
+use rustix::fs::OFlags;
 
 use super::{
-    directory::{MOVED, STATE, exists, sync_names, take_lock},
+    directory::{MOVED, MOVED_TO, MOVED_TO_TEMPORARY, STATE, exists, sync_names, take_lock},
     error::StoreError,
+    files::{create_temporary, open_regular, sync_all},
     lock::Lock,
     record::{Block, Record},
     slots::{self, BlockDevice, Owner},
     state_file::{Access, StateFile},
 };
 use crate::limits::BLOCK_COUNT;
+
+/// The longest name of a store that is read. One with the most members, each with the longest name, has room in it.
+const PLACE_BYTES_MAX: u64 = 8192;
+
+/// Stands in the note, below the name of the store, once the state is there.
+const DONE: &str = "done";
 
 /// Takes a state directory to move its pid.
 ///
@@ -65,6 +78,39 @@ impl Moving {
         })
     }
 
+    /// Notes something about the move.
+    fn note(&self, text: &str) -> Result<(), StoreError> {
+        let (path, new) = (
+            self.directory.join(MOVED_TO),
+            self.directory.join(MOVED_TO_TEMPORARY),
+        );
+        let written = create_temporary(&new).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            sync_all(&file)?;
+            std::fs::rename(&new, &path)
+        });
+        written.map_err(StoreError::io("write the place of the move to", path))?;
+        sync_names(&self.directory)
+    }
+
+    /// Refuses another store than the one that was noted, and any once the move has come to its end. If nothing was noted,
+    /// somebody has removed the note, and knows why.
+    fn refuse_other(&self, place: &str) -> Result<(), StoreError> {
+        let file = self.directory.join(MOVED_TO);
+        let noted =
+            read_note(&file).map_err(StoreError::io("read the place of the move in", &file))?;
+        let Some(noted) = noted else { return Ok(()) };
+        let (to, rest) = noted.split_once('\n').unwrap_or((&noted, ""));
+        let at = to.to_owned();
+        if at != place {
+            return Err(StoreError::MovedElsewhere { file, place: at });
+        }
+        match rest.trim_end() {
+            DONE => Err(StoreError::MovedAndGone { file, place: at }),
+            _ => Ok(()),
+        }
+    }
+
     fn rename(&self, from: &str, to: &str) -> Result<(), StoreError> {
         let (from, to) = (self.directory.join(from), self.directory.join(to));
         std::fs::rename(&from, &to).map_err(StoreError::io("rename the state file", from))?;
@@ -81,13 +127,22 @@ impl Directory for Moving {
         self.is_aside
     }
 
-    fn put_aside(&mut self) -> Result<(), String> {
-        if !self.is_aside {
-            self.rename(STATE, MOVED)
-                .map_err(|error| error.to_string())?;
-            self.is_aside = true;
-        }
+    fn put_aside(&mut self, place: &str) -> Result<(), String> {
+        let done = match self.is_aside {
+            true => self.refuse_other(place),
+            // The note of a move that was taken back counts no more.
+            false => self
+                .note(&format!("{place}\n"))
+                .and_then(|()| self.rename(STATE, MOVED)),
+        };
+        done.map_err(|error| error.to_string())?;
+        self.is_aside = true;
         Ok(())
+    }
+
+    fn note_brought(&mut self, place: &str) -> Result<(), String> {
+        let noted = self.note(&format!("{place}\n{DONE}\n"));
+        noted.map_err(|error| error.to_string())
     }
 
     fn put_back(&mut self) -> Result<(), String> {
@@ -96,6 +151,17 @@ impl Directory for Moving {
         self.is_aside = false;
         Ok(())
     }
+}
+
+/// The store that a directory was moved into, if it is noted.
+fn read_note(path: &Path) -> io::Result<Option<String>> {
+    let file = match open_regular(path, OpenOptions::new().read(true), OFlags::empty()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let mut bytes = Vec::new();
+    file.take(PLACE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Reads a state file that no server uses.
@@ -209,7 +275,7 @@ mod tests {
             Err(StoreError::Locked { .. }) => {}
             other => panic!("{other:?}"),
         }
-        moving.put_aside().unwrap();
+        moving.put_aside("etcd://one:2379/a").unwrap();
         drop(moving);
         let above = StoreOptions {
             recover_above: Some(Sequence::MAX),
@@ -226,6 +292,25 @@ mod tests {
         let mut moving = Moving::begin(&path).unwrap();
         assert!(moving.is_aside());
         assert_eq!(*moving.held(), all);
+        moving.put_aside("etcd://one:2379/a").unwrap();
+        // It may go on there, so it is moved nowhere else.
+        let refusal = moving.put_aside("etcd://one:2379/b").unwrap_err();
+        assert!(
+            refusal.contains("was moved into \"etcd://one:2379/a\", "),
+            "{refusal}"
+        );
+        moving.put_back().unwrap();
+        drop(moving);
+        // Once it is taken back, it may be moved anywhere.
+        let mut moving = Moving::begin(&path).unwrap();
+        moving.put_aside("etcd://one:2379/b").unwrap();
+        // What was brought and is not there any more is not brought once more.
+        moving.note_brought("etcd://one:2379/b").unwrap();
+        let refusal = moving.put_aside("etcd://one:2379/b").unwrap_err();
+        assert!(refusal.contains("is not there any more"), "{refusal}");
+        // Whoever knows better removes the note.
+        std::fs::remove_file(path.join(MOVED_TO)).unwrap();
+        moving.put_aside("etcd://one:2379/c").unwrap();
         moving.put_back().unwrap();
         drop(moving);
         let (mut store, started) = Store::open(&options(&path)).unwrap();

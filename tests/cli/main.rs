@@ -11,6 +11,7 @@ mod cert; // `ipseity-cli cert`: the files that it makes, as openssl sees them, 
 mod cluster; // clusters as a person sees them, and failover in the middle of an output
 mod commands; // each command: its output, errors and exit codes
 mod names; // servers given by name: a resolver that hangs, and a name with several addresses
+mod pids; // `pids`: the variables of a server, as in its container
 mod readme; // every example of README.md, run as it is shown
 mod several; // commands that ask several servers: all at once, shown in the order of the command line
 mod shapes; // the shape of the output, the forms of an identity, the help and its examples, and what is for people only

@@ -68,6 +68,12 @@ fn pids(etcd: &Etcd, more: &[&str]) -> String {
     run(&[&["pids", "--store", &target], more].concat()).good()
 }
 
+/// What is listed where nobody was.
+fn no_pid(etcd: &Etcd) -> String {
+    let target = etcd.target();
+    format!("no pid of cluster \"ipseity\" is there yet, in {target}/ipseity\n")
+}
+
 /// What `--check` finds with these flags: its exit code, and what it says.
 fn check(etcd: &Etcd, more: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(ipseity_harness::programs::ipseity())
@@ -231,14 +237,35 @@ fn a_pid_is_moved_from_a_directory_and_the_directory_is_used_no_more() {
     let import = ["import", "--data-dir", directory];
     let mut server = Server::start_with(&ANY, &on_disk);
     let incarnation = server.status().incarnation;
-    let first = next(&server);
+    let last = next(&server);
     let target = etcd.target();
     let busy = run(&[&["pids", "--store", &target][..], &import].concat());
     assert!(busy.bad(1).contains("is in use by process"), "{busy:?}");
     server.stop();
-    let moved = pids(&etcd, &import);
+    // A wrong prefix does not begin another cluster.
+    let none = run(&[&["pids", "--store", &target][..], &import].concat());
+    let none = none.bad(1);
+    let says = format!("nothing is there of cluster \"ipseity\" in {target}/ipseity");
+    assert!(
+        none.contains(&says) && none.contains("add --new-cluster"),
+        "{none}"
+    );
+    let first = [&import[..], &["--new-cluster"]].concat();
+    let made = pids(&etcd, &first);
     let says = format!("pid 7 is in {target}/ipseity now, and goes on above sequence 1");
-    assert!(moved.starts_with(&says), "{moved}");
+    assert!(made.starts_with(&says), "{made}");
+    assert!(made.contains("cluster \"ipseity\" is new there"), "{made}");
+    let moved = pids(&etcd, &import);
+    assert!(
+        moved.starts_with(&says) && !moved.contains("new"),
+        "{moved}"
+    );
+    // It may go on there, so it is moved nowhere else.
+    let elsewhere = format!("{target}/elsewhere");
+    let twice = run(&[&["pids", "--store", &elsewhere][..], &first].concat());
+    let twice = twice.bad(1);
+    let says = format!("this pid was moved into \"{target}/ipseity\", and may go on there");
+    assert!(twice.contains(&says), "{twice}");
     // Once more changes nothing, and nobody starts there any more.
     assert_eq!(pids(&etcd, &import), moved);
     let old = Server::try_start(&ANY, &on_disk).unwrap_err();
@@ -249,7 +276,41 @@ fn a_pid_is_moved_from_a_directory_and_the_directory_is_used_no_more() {
     let server = start(&etcd, &["--pid", "7"]);
     let status = server.status();
     assert_eq!((status.incarnation, status.boot), (incarnation, 2));
-    assert_eq!(next(&server).sequence().get(), first.sequence().get() + 1);
+    assert_eq!(next(&server).sequence().get(), last.sequence().get() + 1);
+}
+
+/// Nobody knows how far it went on in etcd, so no import brings it back, whatever was lost there.
+#[test]
+fn what_was_moved_is_moved_once() {
+    let etcd = Etcd::start();
+    let folder = TempDir::new().unwrap();
+    let directory = folder.path().join("7");
+    let directory = directory.to_str().unwrap();
+    let on_disk = ["--pid", "7", "--data-dir", directory];
+    Server::start_with(&ANY, &on_disk).stop();
+    start(&etcd, &["--pid", "8"]).stop();
+    let target = etcd.target();
+    let import = [
+        "pids",
+        "import",
+        "--data-dir",
+        directory,
+        "--store",
+        &target,
+    ];
+    run(&import).good();
+    let stays_aside = |says: &str| {
+        let refusal = run(&import);
+        assert!(refusal.bad(1).contains(says), "{refusal:?}");
+        let old = Server::try_start(&ANY, &on_disk).unwrap_err();
+        assert!(old.contains("this pid was moved"), "{old}");
+    };
+    etcd.ctl(&["del", "--prefix", "ipseity/ipseity/pid/0007/"]);
+    stays_aside("and is not there any more");
+    // Nor does an error of etcd put back what another import has put aside.
+    fs::remove_file(folder.path().join("7/state.moved-to")).unwrap();
+    etcd.ctl(&["del", "ipseity/ipseity/meta"]);
+    stays_aside("the key `meta` of the cluster is gone");
 }
 
 #[test]
@@ -259,7 +320,7 @@ fn a_check_says_what_a_start_would_take_and_changes_nothing() {
     let (code, said) = check(&["--pid", "auto"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("nothing is there of this cluster"), "{said}");
-    assert_eq!(pids(&etcd, &[]), "no pid is there yet\n");
+    assert_eq!(pids(&etcd, &[]), no_pid(&etcd));
     let server = start(&etcd, &["--pid", "7"]);
     let (code, said) = check(&["--pid", "7"]);
     assert_eq!(code, Some(0), "{said}");
@@ -284,7 +345,7 @@ fn an_address_that_nobody_can_dial_is_refused_before_a_pid_is_taken() {
     let refusal = Server::start_under(&[], &["--listen", "0.0.0.0:0"], &flags).unwrap_err();
     assert_eq!(refusal.code, Some(2), "{}", refusal.log);
     assert!(refusal.log.contains("needs --advertise"), "{}", refusal.log);
-    assert_eq!(pids(&etcd, &[]), "no pid is there yet\n");
+    assert_eq!(pids(&etcd, &[]), no_pid(&etcd));
 }
 
 #[test]
@@ -321,7 +382,7 @@ fn while_etcd_is_away_the_reserve_is_handed_out_and_then_requests_are_refused_un
     let probe = readiness(&server);
     let why = "\netcd failed: requests have waited too long for it, and are refused with storeUnavailable until it answers; ";
     assert!(probe.status == 503 && probe.body.contains(why), "{probe:?}");
-    server.wait_for_log("etcd does not answer, and the reserve is used up");
+    server.wait_for_log("etcd does not answer, and nothing more may be handed out until it does");
     etcd.resume(0);
     server.wait_for_log("etcd answers again: this server hands out identities");
     assert!(eventually(|| server.status().standing == Standing::Serving));
@@ -386,6 +447,25 @@ fn a_server_stops_when_its_state_is_gone() {
     let said = server.wait_for_log("THE STORE IS NOT WHAT IT WAS");
     assert!(said.contains("pids epoch --above SEQUENCE"), "{said}");
     assert_eq!(server.wait().code(), Some(1));
+}
+
+/// Nobody in etcd knows the pid any more, but its peers do.
+#[test]
+fn a_pid_whose_state_was_deleted_is_refused_by_those_who_remember_it() {
+    let etcd = Etcd::start();
+    let mut server = start(&etcd, &["--pid", "7"]);
+    let other = start(&etcd, &["--pid", "8"]);
+    next(&server);
+    let incarnation = server.status().incarnation;
+    other.wait_for_status("what it has handed out", |status| status.sequence > 0);
+    etcd.ctl(&["del", "ipseity/ipseity/pid/0007/state"]);
+    server.wait_for_log("the state of pid 7 is gone");
+    assert_eq!(server.wait().code(), Some(1));
+    let again = start(&etcd, &["--pid", "7"]);
+    assert_ne!(again.status().incarnation, incarnation);
+    let said = again.wait_for_log("NOT HANDING OUT IDENTITIES (stale state)");
+    assert!(said.contains("so --recover-above does not count"), "{said}");
+    assert!(!matches!(again.ask(1, 0), Message::IdentityReply { .. }));
 }
 
 #[test]

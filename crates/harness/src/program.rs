@@ -10,6 +10,12 @@ pub fn command(arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::null());
     for variable in [
         "IPSEITY_SERVER",
+        "IPSEITY_STORE",
+        "IPSEITY_CLUSTER",
+        "IPSEITY_ETCD_CA",
+        "IPSEITY_ETCD_CERT",
+        "IPSEITY_ETCD_KEY",
+        "IPSEITY_ETCD_USER",
         "IPSEITY_TLS_CA",
         "IPSEITY_TLS_CERT",
         "IPSEITY_TLS_KEY",

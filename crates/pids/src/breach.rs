@@ -182,7 +182,12 @@ impl fmt::Display for Breach {
                 "the key `meta` of the cluster is gone, so what else is there may be older than what was handed out",
             )?,
             Breach::MetaUnreadable(what) | Breach::StateUnreadable(what) => {
-                return write!(f, "{what}; nothing is handed out on a guess");
+                return write!(
+                    f,
+                    "{what}; nothing is handed out on a guess: start a version that can read it, or, if what was there is \
+                     lost, stop all servers that use this etcd, remove that key, and run `ipseity-cli pids epoch --above \
+                     SEQUENCE`"
+                );
             }
             Breach::OtherCluster { was, is } => write!(
                 f,

@@ -28,11 +28,18 @@ pub trait Directory {
     /// Its state was put aside before.
     fn is_aside(&self) -> bool;
 
-    /// Puts its state aside, so that no server starts there.
+    /// Puts its state aside, so that no server starts there, and notes the place into which it is brought.
+    ///
+    /// # Errors
+    /// One line for people. So is a state that was put aside for another place, where its pid may go on, and one that
+    /// was brought already: then it is not there any more, and nobody knows how far it went.
+    fn put_aside(&mut self, place: &str) -> Result<(), String>;
+
+    /// Notes that its state was brought.
     ///
     /// # Errors
     /// One line for people.
-    fn put_aside(&mut self) -> Result<(), String>;
+    fn note_brought(&mut self, place: &str) -> Result<(), String>;
 
     /// Puts its state back, because it was certainly not brought.
     ///

@@ -3,11 +3,11 @@
 use std::io::Write;
 
 use getopts::Matches;
-use ipseity_core::{identity::Sequence, words::ClusterName};
+use ipseity_core::identity::Sequence;
 use ipseity_pids::Epoch;
 use serde::Serialize;
 
-use super::place::Place;
+use super::place::{Place, usual_cluster};
 use crate::{
     failure::Failure,
     json::write_line,
@@ -24,7 +24,7 @@ pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure>
     let above = values::number(matches, "above", 0..=ABOVE_MAX)?
         .and_then(Sequence::new)
         .ok_or_else(|| Failure::Usage("--above SEQUENCE is missing".to_owned()))?;
-    let mut place = Place::of(matches, ClusterName::default())?;
+    let mut place = Place::of(matches, usual_cluster()?)?;
     if !matches.opt_present("yes") {
         return Err(Failure::Usage(
             "epoch ends every server that uses this etcd, and all pids then begin above the sequence; stop the servers \

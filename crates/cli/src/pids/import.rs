@@ -10,6 +10,7 @@ use std::{
 };
 
 use getopts::Matches;
+use ipseity_console::dashed;
 use ipseity_core::words::ClusterName;
 use ipseity_pids::{Directory, Held, Import, Imported, NoImport, OpenDirectory};
 use serde::Serialize;
@@ -21,6 +22,9 @@ use crate::{
     servers,
     shape::{self, Shape},
 };
+
+/// The flag that lets an import make a cluster.
+pub(super) const NEW_CLUSTER: &str = "new-cluster";
 
 static OPEN: OnceLock<OpenDirectory> = OnceLock::new();
 
@@ -44,19 +48,31 @@ pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure>
     let held = directory.held().clone();
     check(&held, &path, servers::cluster(matches)?)?;
     let mut place = Place::of(matches, held.cluster)?;
-    let done = bring(&mut *directory, held.imported, &mut place)?;
+    let may_make = matches.opt_present(NEW_CLUSTER);
+    let done = bring(&mut *directory, held.imported, &mut place, may_make)?;
     let report = Report {
         pid: done.pid,
         sequence: done.ceiling.to_string(),
+        cluster: place.cluster.to_string(),
+        made_cluster: done.made_cluster,
         store: place.target.to_string(),
     };
     match shape {
         Shape::Json => write_line(out, &report)?,
-        Shape::Text | Shape::Csv => writeln!(
-            out,
-            "pid {} is in {} now, and goes on above sequence {}; start its server with --store in place of --data-dir",
-            report.pid, report.store, report.sequence
-        )?,
+        Shape::Text | Shape::Csv => {
+            writeln!(
+                out,
+                "pid {} is in {} now, and goes on above sequence {}; start its server with --store in place of --data-dir",
+                report.pid, report.store, report.sequence
+            )?;
+            if report.made_cluster {
+                writeln!(
+                    out,
+                    "cluster {:?} is new there; bring its other pids to the same --store",
+                    report.cluster
+                )?;
+            }
+        }
     }
     Ok(())
 }
@@ -89,35 +105,45 @@ fn check(held: &Held, path: &Path, cluster: Option<ClusterName>) -> Result<(), F
 struct Brought {
     pid: u16,
     ceiling: u64,
+    made_cluster: bool,
 }
 
 fn bring(
     directory: &mut dyn Directory,
     imported: Imported,
     place: &mut Place,
+    may_make: bool,
 ) -> Result<Brought, Failure> {
     let (pid, ceiling) = (imported.pid, imported.ceiling);
+    // Most of what can be wrong is found before anything is changed.
+    let survey = place.look()?;
+    let makes_cluster = survey.meta.is_absent() && survey.pids.is_empty();
+    if makes_cluster && !may_make {
+        return Err(Failure::Failed(no_cluster(place)));
+    }
     let brought = Brought {
         pid: pid.get(),
         ceiling: ceiling.get(),
+        made_cluster: makes_cluster,
     };
-    // Most of what can be wrong is found before anything is changed.
-    let survey = place.look()?;
+    let target = place.target.to_string();
     if let Some(state) = survey.pid(pid).state.seen() {
         let is_this = state.value.incarnation == imported.incarnation;
         return match directory.is_aside() && is_this {
-            true => Ok(brought),
+            true => note(directory, &target, brought),
             false => Err(Failure::Failed(NoImport::There { pid }.to_string())),
         };
     }
-    directory.put_aside().map_err(Failure::Failed)?;
+    // What an earlier import has put aside may go on elsewhere, so it stays aside.
+    let may_put_back = !directory.is_aside();
+    directory.put_aside(&target).map_err(Failure::Failed)?;
     match place.run(&mut Import::new(place.layout.clone(), imported)) {
-        Ok(_) => Ok(brought),
+        Ok(_) => note(directory, &target, brought),
         // It may have been done, or may still be.
         Err(NoImport::Call(error)) => Err(Failure::Failed(format!(
             "{error}; it is not known whether pid {pid} was brought, so no server starts in the directory; run this again"
         ))),
-        Err(error) => {
+        Err(error) if may_put_back => {
             let back = directory.put_back();
             let error = match back {
                 Ok(()) => error.to_string(),
@@ -125,7 +151,25 @@ fn bring(
             };
             Err(Failure::Failed(error))
         }
+        Err(error) => Err(Failure::Failed(error.to_string())),
     }
+}
+
+/// Notes that it was brought, so that it is not brought again where etcd has lost it.
+fn note(directory: &mut dyn Directory, target: &str, brought: Brought) -> Result<Brought, Failure> {
+    let noted = directory.note_brought(target);
+    noted.map_err(Failure::Failed).map(|()| brought)
+}
+
+/// A wrong prefix would begin another cluster, without a word.
+fn no_cluster(place: &Place) -> String {
+    format!(
+        "nothing is there of cluster {:?} in {}, and nothing was changed; if it runs there already, correct --store or \
+         --cluster; if this is its first pid there, add {}",
+        place.cluster.as_str(),
+        place.target,
+        dashed(NEW_CLUSTER)
+    )
 }
 
 #[derive(Serialize)]
@@ -133,5 +177,8 @@ struct Report {
     pid: u16,
     /// A string, because many programs would round a large number.
     sequence: String,
+    cluster: String,
+    /// Whether nothing was there of the cluster before.
+    made_cluster: bool,
     store: String,
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use getopts::Matches;
 use ipseity_console::{plain, table};
-use ipseity_core::{identity::Pid, words::ClusterName};
+use ipseity_core::identity::Pid;
 use ipseity_pids::{
     Survey,
     layout::{Owner, State},
@@ -12,7 +12,7 @@ use ipseity_pids::{
 };
 use serde::Serialize;
 
-use super::place::Place;
+use super::place::{Place, usual_cluster};
 use crate::{
     failure::{Failure, complain},
     json::write_line,
@@ -21,8 +21,20 @@ use crate::{
 
 pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let shape = shape::shape(matches)?;
-    let survey = Place::of(matches, ClusterName::default())?.look()?;
-    write(&survey, shape, out)?;
+    let mut place = Place::of(matches, usual_cluster()?)?;
+    let survey = place.look()?;
+    // A wrong prefix or name finds nothing, and is seen only if it is shown.
+    if survey.pids.is_empty() && shape == Shape::Text {
+        let Place {
+            cluster, target, ..
+        } = place;
+        writeln!(
+            out,
+            "no pid of cluster \"{cluster}\" is there yet, in {target}"
+        )?;
+    } else {
+        write(&survey, shape, out)?;
+    }
     let unreadable = unreadable(&survey);
     for what in &unreadable {
         complain(&what.to_string());
@@ -40,7 +52,6 @@ fn write(survey: &Survey, shape: Shape, out: &mut dyn Write) -> io::Result<()> {
         .map(|(pid, found)| Row::of(*pid, found))
         .collect();
     match shape {
-        Shape::Text if rows.is_empty() => writeln!(out, "no pid is there yet"),
         Shape::Text => {
             let mut lines = vec![HEADER.map(str::to_owned).to_vec()];
             lines.extend(rows.iter().map(|row| row.cells("-")));
@@ -131,7 +142,7 @@ fn unreadable(survey: &Survey) -> Vec<&Unreadable> {
 
 #[cfg(test)]
 mod tests {
-    use ipseity_core::identity::Sequence;
+    use ipseity_core::{identity::Sequence, words::ClusterName};
     use ipseity_etcd::{Header, KeyValue};
     use ipseity_pids::{Layout, layout::Value};
 

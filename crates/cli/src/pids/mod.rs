@@ -30,13 +30,14 @@ What is done:
     import            bring the pid of a state directory, which no server uses any more
     epoch             go on after etcd was restored from a backup, or lost its keys
 
-The pids are those of --cluster (ipseity, if it is not given). Without a word, they are listed. The
+The pids are those of --cluster. Without a word, they are listed. The
 last column is owned while a server has the pid, stopped after a clean stop, free after a crash, and
 unreadable if something else stands there than this version writes.
 
 import puts the state file of --data-dir aside, so that no server starts there again. Then start
 the server with --store in place of --data-dir, and with the same --pid. If import is interrupted,
-run it again. It never replaces a pid that is in etcd already.
+run it again. It never replaces a pid that is in etcd already. The first pid of a cluster needs
+--new-cluster: without it, a wrong --store would begin another cluster there.
 
 epoch tells that this etcd is the right one, though it does not know all that was handed out. Stop
 all servers that use it first. Every pid then begins above the sequence that --above names: take one
@@ -51,8 +52,8 @@ above all that were handed out, as other servers and your own tables know them."
             "a table for a spreadsheet",
         ),
         (
-            "ipseity-cli pids import --data-dir ipseity-data/7 --store etcd://127.0.0.1",
-            "bring a pid from a directory",
+            "ipseity-cli pids import --data-dir ipseity-data/7 --new-cluster --store etcd://127.0.0.1",
+            "bring the first pid of a cluster from a directory",
         ),
         (
             "ipseity-cli pids epoch --above 5000000 --yes --store etcd://127.0.0.1",
@@ -73,28 +74,33 @@ fn options(options: &mut Flags) {
     options.optopt(
         "",
         "etcd-ca",
-        "the CAs that have signed the certificate of etcd (PEM)",
+        "the CAs that have signed the certificate of etcd, PEM (default: $IPSEITY_ETCD_CA)",
         "FILE",
     );
     options.optopt(
         "",
         "etcd-cert",
-        "the certificate that is shown to etcd (PEM)",
+        "the certificate that is shown to etcd, PEM (default: $IPSEITY_ETCD_CERT)",
         "FILE",
     );
     options.optopt(
         "",
         "etcd-key",
-        "the private key of that certificate (PEM)",
+        "the private key of that certificate, PEM (default: $IPSEITY_ETCD_KEY)",
         "FILE",
     );
     options.optopt(
         "",
         "etcd-user",
-        "a file whose one line is USER:PASSWORD, for an etcd that asks for them",
+        "a file whose one line is USER:PASSWORD, for an etcd that asks for them (default: $IPSEITY_ETCD_USER)",
         "FILE",
     );
     options.optopt("", "data-dir", "import: the state directory", "DIR");
+    options.optflag(
+        "",
+        import::NEW_CLUSTER,
+        "import: make the cluster, if nothing is there of it yet",
+    );
     options.optopt(
         "",
         "above",
@@ -110,7 +116,7 @@ fn options(options: &mut Flags) {
     options.optopt(
         "",
         "cluster",
-        "the cluster whose pids are meant (default: ipseity; for import the one of the directory)",
+        "the cluster whose pids are meant (default: $IPSEITY_CLUSTER, or ipseity; for import the one of the directory)",
         "NAME",
     );
 }
@@ -123,7 +129,11 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(rest)?;
     match word {
         "list" => {
-            refuse(matches, word, &["data-dir", "above", "yes"])?;
+            refuse(
+                matches,
+                word,
+                &["data-dir", import::NEW_CLUSTER, "above", "yes"],
+            )?;
             list::run(matches, out)
         }
         "import" => {
@@ -131,7 +141,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
             import::run(matches, out)
         }
         "epoch" => {
-            refuse(matches, word, &["data-dir"])?;
+            refuse(matches, word, &["data-dir", import::NEW_CLUSTER])?;
             epoch::run(matches, out)
         }
         _ => Err(Failure::Usage(format!(

@@ -54,7 +54,7 @@ pub fn fault_of(error: &ureq::Error, try_max: Duration) -> Fault {
             ))
         }
         ureq::Error::BodyExceedsLimit(_) => Fault::Unanswered(format!(
-            "its answer has more than {ANSWER_BYTES_MAX} bytes, so it is not for Ipseity: is this etcd?"
+            "its answer has more than {ANSWER_BYTES_MAX} bytes: does somebody else keep keys below the prefix of --store?"
         )),
         ureq::Error::Io(error) => match error.get_ref() {
             // A limit that was reached while the body was read.

@@ -138,11 +138,11 @@ impl Gateway {
                 }
                 Err(Fault::Refused(text)) => {
                     self.first = index;
-                    return Err(CallError::Refused(self.at(index, &text)));
+                    return Err(CallError::Refused(self.told(&[(index, text)])));
                 }
                 Err(Fault::Full(text)) => {
                     self.first = index;
-                    return Err(CallError::Unanswered(self.at(index, &text)));
+                    return Err(CallError::Unanswered(self.told(&[(index, text)])));
                 }
                 Err(Fault::Unserved(text)) => (text, true),
                 Err(Fault::Unanswered(text)) => {
@@ -150,22 +150,40 @@ impl Gateway {
                     (text, may_be_repeated(call))
                 }
             };
-            failed.push(self.at(index, &text));
+            failed.push((index, text));
             if !goes_on {
                 // The next call is a read that shall find out what happened: better not by the same endpoint.
                 self.first = (index + 1) % self.routes.len();
                 break;
             }
         }
-        let text = failed.join("; ");
+        let text = self.told(&failed);
         Err(match is_open {
             true => CallError::Unanswered(text),
             false => CallError::Refused(text),
         })
     }
 
-    fn at(&self, index: usize, text: &str) -> String {
-        format!("etcd at {}: {text}", self.routes[index].endpoint)
+    /// What endpoints have said, or what went wrong there, for people. The same text of several stands there once.
+    fn told(&self, failed: &[(usize, String)]) -> String {
+        let mut told = String::new();
+        for (position, (_, text)) in failed.iter().enumerate() {
+            let is_same = |(_, other): &&(usize, String)| other == text;
+            if failed[..position].iter().any(|it| is_same(&it)) {
+                continue;
+            }
+            let same = failed.iter().filter(is_same);
+            let endpoints: Vec<&Endpoint> = same
+                .map(|(index, _)| &self.routes[*index].endpoint)
+                .collect();
+            told.push_str(match told.chars().last() {
+                None => "",
+                Some('?') => " And ",
+                Some(_) => "; and ",
+            });
+            told.push_str(&format!("etcd at {}: {text}", list(&endpoints)));
+        }
+        told
     }
 
     /// Asks one endpoint, with a new token if one is wanted or the old one has expired.
@@ -213,6 +231,15 @@ impl Gateway {
             Reply::Bad(complaint) if complaint.is_no_users() => Ok(Token::None),
             Reply::Bad(complaint) => Err(complaint.fault().closed()),
         }
+    }
+}
+
+/// `a`, `a and b`, or `a, b and c`.
+fn list(endpoints: &[&Endpoint]) -> String {
+    let texts: Vec<String> = endpoints.iter().map(|it| it.to_string()).collect();
+    match texts.split_last() {
+        Some((last, rest @ [_, ..])) => format!("{} and {last}", rest.join(", ")),
+        _ => texts.concat(),
     }
 }
 

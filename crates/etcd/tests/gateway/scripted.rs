@@ -13,6 +13,12 @@ use crate::{
 const EMPTY: &str =
     r#"{"header":{"cluster_id":"18446744073709551615","revision":"9","raft_term":"3"}}"#;
 
+/// The body of an answer that says this.
+fn body(rest: &str) -> String {
+    let header = r#"{"cluster_id":"7","revision":"9","raft_term":"3"}"#;
+    format!("{{\"header\":{header},{rest}}}")
+}
+
 fn a_write() -> Call {
     write(vec![put("a", "1")])
 }
@@ -40,7 +46,9 @@ fn requests_are_what_etcd_understands() {
         answer(200, EMPTY),
         answer(
             200,
-            r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"succeeded":true,"responses":[{"response_put":{}},{"response_delete_range":{}},{"response_range":{}}]}"#,
+            &body(
+                r#""succeeded":true,"responses":[{"response_put":{}},{"response_delete_range":{}},{"response_range":{}}]"#,
+            ),
         ),
         answer(200, r#"{"header":{},"ID":"7","TTL":"2"}"#),
         answer(
@@ -104,10 +112,7 @@ fn numbers_are_texts_or_numbers_and_what_is_absent_is_zero() {
             200,
             r#"{"header":{"cluster_id":7,"revision":8,"raft_term":3},"kvs":[{"key":"YQ==","mod_revision":5}],"count":1}"#,
         ),
-        answer(
-            200,
-            r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"responses":[{"response_range":{}}]}"#,
-        ),
+        answer(200, &body(r#""responses":[{"response_range":{}}]"#)),
         chunked(200, r#"{"result":{"header":{"revision":"4"},"ID":"7"}}"#),
         chunked(
             200,
@@ -265,16 +270,13 @@ fn whatever_may_have_been_done_is_left_open_and_not_sent_again() {
         (answer(200, "{}"), "missing field `header`"),
         (answer(200, "hello"), "cannot be understood"),
         (
-            answer(
-                200,
-                r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"succeeded":true}"#,
-            ),
+            answer(200, &body(r#""succeeded":true"#)),
             "another number of answers",
         ),
         (
             answer(
                 200,
-                r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"succeeded":true,"responses":[{"response_range":{}}]}"#,
+                &body(r#""succeeded":true,"responses":[{"response_range":{}}]"#),
             ),
             "other questions",
         ),
@@ -311,11 +313,11 @@ fn whatever_may_have_been_done_is_left_open_and_not_sent_again() {
 
 #[test]
 fn what_somebody_else_has_put_there_as_bytes_hides_nothing() {
-    let body = concat!(
-        r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"kvs":[{"key":"YS//","value":"//4=","mod_revision":"1"},"#,
-        r#"{"key":"YS9i","value":"MQ==","mod_revision":"2"}]}"#,
-    );
-    let script = Script::new([answer(200, body)]);
+    let body = body(concat!(
+        r#""kvs":[{"key":"YS//","value":"//4=","mod_revision":"1"},"#,
+        r#"{"key":"YS9i","value":"MQ==","mod_revision":"2"}]"#,
+    ));
+    let script = Script::new([answer(200, &body)]);
     let read = values(patient(&to(&script)).call(&read_all("a/")).unwrap());
     let read: Vec<_> = read.iter().map(|it| (&*it.key, &*it.value)).collect();
     assert_eq!(read, [("a/\u{fffd}", "\u{fffd}\u{fffd}"), ("a/b", "1")]);
@@ -377,12 +379,9 @@ fn answers_that_are_odd_are_not_believed() {
     for (call, body) in [
         (
             read("a"),
-            r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"kvs":[{"key":"!","mod_revision":"1"}]}"#,
+            &*body(r#""kvs":[{"key":"!","mod_revision":"1"}]"#),
         ),
-        (
-            read("a"),
-            r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"kvs":[{"key":"YQ=="}]}"#,
-        ),
+        (read("a"), &*body(r#""kvs":[{"key":"YQ=="}]"#)),
         (read("a"), r#"{"header":{"revision":"many"}}"#),
         (grant(7, 5), r#"{"header":{},"ID":"8","TTL":"5"}"#),
         (grant(7, 5), r#"{"header":{},"ID":"7"}"#),
@@ -426,29 +425,43 @@ fn a_read_goes_on_to_the_next_endpoint_and_stays_there() {
 
 #[test]
 fn a_write_goes_on_only_where_the_endpoint_has_surely_done_nothing() {
-    let done = r#"{"header":{"cluster_id":"7","revision":"9","raft_term":"3"},"succeeded":true,"responses":[{"response_put":{}}]}"#;
+    let done = body(r#""succeeded":true,"responses":[{"response_put":{}}]"#);
     let (nobody, silent) = (Nobody::new(), Silent::new());
     for away in [nobody.address(), silent.socket_address().to_string()] {
-        let good = Script::new([answer(200, done), answer(200, done)]);
+        let good = Script::new([answer(200, &done), answer(200, &done)]);
         let mut gateway = gateway(&to_both(&away, &good.address()));
         gateway.call(&a_write()).unwrap();
         gateway.call(&a_write()).unwrap();
         assert_eq!(good.count(), 2);
     }
     let off = Script::new([error(503, 14, "etcdserver: no leader")]);
-    let good = Script::new([answer(200, done)]);
+    let good = Script::new([answer(200, &done)]);
     let mut gateway = gateway(&to_both(&off.address(), &good.address()));
     gateway.call(&a_write()).unwrap();
-    // If none does it, all are named.
-    let target = to_both(&nobody.address(), &silent.socket_address().to_string());
+    // If none does it, all are named, and what they have in common is said once.
+    let (nobody, silent) = (nobody.address(), silent.socket_address().to_string());
+    let other = Nobody::new();
+    let target = format!("etcd://{nobody},{silent},{}", other.address());
     let text = refused(crate::gateway(&target).call(&a_write()));
-    let first = format!("etcd at {}: it cannot be reached", nobody.address());
+    let first = format!(
+        "etcd at {nobody} and {}: it cannot be reached: ",
+        other.address()
+    );
     assert!(text.starts_with(&first), "{text}");
     let second = format!(
-        "; is it running?; etcd at {}: it cannot be reached in 1 s; is it running?",
-        silent.socket_address()
+        "; is it running? And etcd at {silent}: it cannot be reached in 1 s; is it running?"
     );
     assert!(text.ends_with(&second), "{text}");
+    let full = || error(503, 14, "etcdserver: no leader");
+    let (one, other) = (Script::new([full()]), Script::new([full()]));
+    let third = Script::new([answer(404, "Not Found")]);
+    let [one, other, third] = [&one, &other, &third].map(Script::address);
+    let target = format!("etcd://{one},{other},{third}");
+    let text = refused(crate::gateway(&target).call(&a_write()));
+    let first = format!("etcd at {one} and {other}: etcdserver: no leader: ");
+    assert!(text.starts_with(&first), "{text}");
+    let second = format!("cut off from them; and etcd at {third}: it has no JSON gateway");
+    assert!(text.contains(&second), "{text}");
     let text = refused(crate::gateway("etcd://no.host.invalid").call(&a_write()));
     assert!(text.contains("its name cannot be looked up"), "{text}");
     assert!(!text.contains("is it running"), "{text}");
