@@ -1,6 +1,9 @@
 //! What can go wrong with the state directory. Each text names the file, what happened and what to do.
 
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     record::FORMAT,
@@ -276,20 +279,11 @@ impl fmt::Display for StoreError {
                 path.display(),
                 advice(source)
             ),
-            Self::Locked { directory, holder } => {
-                let directory = directory.display();
-                match holder {
-                    Some(id) => write!(
-                        f,
-                        "the state directory {directory} is in use by process {id}; "
-                    ),
-                    None => write!(
-                        f,
-                        "the state directory {directory} is in use by another process; "
-                    ),
-                }?;
-                f.write_str("stop that server, or give this one its own --pid and --data-dir")
-            }
+            Self::Locked { directory, holder } => write!(
+                f,
+                "{}; stop that server, or give this one its own --pid and --data-dir",
+                in_use(directory, *holder)
+            ),
             Self::ForeignPid {
                 directory,
                 found,
@@ -449,6 +443,15 @@ impl fmt::Display for StoreError {
                 file.display()
             ),
         }
+    }
+}
+
+/// Who has a state directory.
+pub(super) fn in_use(directory: &Path, holder: Option<u32>) -> String {
+    let directory = directory.display();
+    match holder {
+        Some(id) => format!("the state directory {directory} is in use by process {id}"),
+        None => format!("the state directory {directory} is in use by another process"),
     }
 }
 

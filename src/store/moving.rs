@@ -17,7 +17,7 @@ use rustix::fs::OFlags;
 
 use super::{
     directory::{MOVED, MOVED_TO, MOVED_TO_TEMPORARY, STATE, exists, sync_names, take_lock},
-    error::StoreError,
+    error::{StoreError, in_use},
     files::{create_temporary, open_regular, sync_all},
     lock::Lock,
     record::{Block, Record},
@@ -39,6 +39,10 @@ const DONE: &str = "done";
 pub fn open_to_move(path: &Path) -> Result<Box<dyn Directory>, String> {
     match Moving::begin(path) {
         Ok(moving) => Ok(Box::new(moving)),
+        Err(StoreError::Locked { directory, holder }) => Err(format!(
+            "{}; stop that server first",
+            in_use(&directory, holder)
+        )),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -202,8 +202,8 @@ impl fmt::Display for Breach {
             }
             Breach::OtherEtcd { was, is } => write!(
                 f,
-                "the pids were written to the etcd {was:016x}, and this is {is:016x}; one that was restored from a backup \
-                 has another number"
+                "the pids were written to the etcd {was:016x}, and this is {is:016x}: it was restored from a backup, or \
+                 replaced, or not all hosts of --store are members of one etcd"
             )?,
             Breach::EpochFell { pid } => write!(
                 f,

@@ -203,13 +203,13 @@ impl Transport for Link {
             && !matches!(&came, Err(Error::Io(error)) if TlsFailed::text_of(error).is_some());
         let hint = match self.has_heard || self.is_tls() {
             true => "",
-            false => ": if it speaks TLS, write etcds:// in --store",
+            false => " (if it speaks TLS, write etcds:// in --store)",
         };
         self.has_heard |= matches!(came, Ok(true));
         match (came, &self.unsent) {
             (_, Some(unsent)) if is_mute => {
                 let text =
-                    format!("the connection broke before the request was sent ({unsent}){hint}");
+                    format!("the connection broke before the request was sent: {unsent}{hint}");
                 Err(Error::Other(Box::new(NotReached(text))))
             }
             (Ok(false), None) => {
