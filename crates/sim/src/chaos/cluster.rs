@@ -301,6 +301,7 @@ impl Cluster {
         }
         if !wiretap.parts.is_empty() || life.advances.waits() {
             life.allowed = kept.allowed.get();
+            life.is_let_go = kept.is_let_go;
             life.grants = kept.granted.0;
             let budgets = self.plan.budgets;
             // Both budgets share the rate, and later starts begin with an empty budget for clients.

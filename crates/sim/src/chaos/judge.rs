@@ -118,6 +118,8 @@ pub struct Life {
     pub is_in_etcd: bool,
     /// Once a later life of its pid has handed out something, it hands out nothing more.
     pub keeps_order: bool,
+    /// Etcd has ended its lease, so another life may take its pid.
+    pub is_let_go: bool,
     /// The highest sequence that it has handed out.
     pub left: u64,
 }
@@ -588,6 +590,9 @@ impl Judge {
         }
         let (keeps_order, boot) = (self.lives[server].keeps_order, self.lives[server].boot);
         self.lives[server].left = self.lives[server].left.max(high);
+        if keeps_order && self.lives[server].is_let_go {
+            return self.note_violation(|| format!("{}, and etcd has ended its lease", shown()));
+        }
         let state = self.pid(pid);
         state.left = state.left.max(high);
         let above = state.blocks.range(high + 1..).next();

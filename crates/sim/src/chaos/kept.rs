@@ -1,6 +1,9 @@
 //! What keeps the state of a server: a simulated disk, or a pid in the simulated etcd.
 
-use ipseity_core::{identity::Sequence, time::Instant};
+use ipseity_core::{
+    identity::{Pid, Sequence},
+    time::Instant,
+};
 
 use super::{judge::Life, machine::storage};
 use crate::world::Net;
@@ -11,6 +14,8 @@ pub struct Kept {
     pub faults_met: u32,
     /// How far the present life may hand out.
     pub allowed: Sequence,
+    /// Etcd has ended the lease of the present life.
+    pub is_let_go: bool,
     /// How often the ceiling was raised since the start of this life, and the ceiling that it knows.
     pub granted: (u32, Sequence),
     /// The generation and the boot of another process that a write did not notice.
@@ -24,6 +29,8 @@ pub fn kept(net: &Net, number: usize, life: &Life, now: Instant) -> Kept {
         return Kept {
             faults_met: 0,
             allowed: world.ceiling(life.session),
+            is_let_go: Pid::new(life.pid)
+                .is_some_and(|pid| world.has_ended_lease(pid, life.session)),
             granted: (0, pid.granted()),
             overlooked: None,
         };
@@ -31,6 +38,7 @@ pub fn kept(net: &Net, number: usize, life: &Life, now: Instant) -> Kept {
     let storage = storage(node);
     let overlooked = storage.overlooked.as_ref();
     Kept {
+        is_let_go: false,
         faults_met: storage.faults_met,
         allowed: match storage.allowance(now) {
             // The newest record may be the other server's.

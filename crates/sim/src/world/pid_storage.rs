@@ -22,7 +22,7 @@ use ipseity_etcd::{Answered, Header, Procedure};
 use ipseity_pids::{
     Breach, Claim, Claimant, Epoch, Keep, Kept, Layout, Lost, NoClaim, NoEpoch, Raise, Stop,
     Tenure, Wanted,
-    layout::{Key, State, Value},
+    layout::{Key, Owner, State, Value},
 };
 
 use super::clock::Clock;
@@ -192,6 +192,16 @@ impl World {
         self.newest
             .get(&pid)
             .is_some_and(|(_, newest)| *newest != session)
+    }
+
+    /// Whether etcd has ended the lease of a life, so that anybody may take its pid. A life that has stopped has given it
+    /// back, and of what a backup knows of leases nothing follows.
+    pub fn has_ended_lease(&self, pid: Pid, session: u64) -> bool {
+        let owner = self.etcd.store.value(&self.layout.owner(pid));
+        let owner = owner.map(|text| Owner::read(text).expect("servers write what they can read"));
+        owner.is_none_or(|owner| owner.session != session)
+            && self.restored_at.is_none()
+            && !self.has_stopped(session)
     }
 
     /// Whether a life has noted that it stopped.
