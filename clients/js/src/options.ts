@@ -82,6 +82,28 @@ export interface SourceSettings {
   readonly blockMax: number;
 }
 
+// The names of all options. The compiler holds them in step with the types.
+const OPTIONS: Readonly<Record<keyof SourceOptions, true>> = {
+  cluster: true,
+  connectTimeoutMs: true,
+  replyTimeoutMs: true,
+  callTimeoutMs: true,
+  idleMaxMs: true,
+  blockAgeMaxMs: true,
+  blockMax: true,
+  tls: true,
+  first: true,
+  onConnect: true,
+  onFailover: true,
+  onRefill: true,
+};
+const TLS_OPTIONS: Readonly<Record<keyof TlsOptions, true>> = {
+  ca: true,
+  cert: true,
+  key: true,
+  passphrase: true,
+};
+
 /**
  * The settings of a client or source.
  *
@@ -92,6 +114,8 @@ export function settingsOf(servers: string | Iterable<string>, options: ClientOp
   if (addresses.length === 0) {
     throw new ConfigurationError('the list of servers is empty (name at least one, such as 127.0.0.1:3264)');
   }
+  checkNames('', options, OPTIONS);
+  checkNames('tls.', options.tls ?? {}, TLS_OPTIONS);
   const { cluster } = options;
   if (cluster !== undefined) {
     checkCluster(cluster);
@@ -122,6 +146,17 @@ export function sourceSettingsOf(options: SourceOptions): SourceSettings {
     blockAgeMaxMs: time('blockAgeMaxMs', options.blockAgeMaxMs, BLOCK_AGE_MAX_MS),
     blockMax: integer('blockMax', options.blockMax ?? BLOCK_MAX, 1, BLOCK_MAX_MAX),
   };
+}
+
+// There are callers without types, and a cluster that was misspelled would never be checked.
+function checkNames(prefix: string, given: object, known: object): void {
+  const wrong = Object.keys(given).find((name) => !Object.hasOwn(known, name));
+  if (wrong !== undefined) {
+    const names = Object.keys(known).map((name) => prefix + name);
+    throw new ConfigurationError(
+      `there is no option ${prefix}${wrong}: it must be one of ${names.join(', ')}`,
+    );
+  }
 }
 
 function time(name: string, given: number | undefined, standard: number): number {

@@ -661,6 +661,17 @@ test('what is wrong with the options is said before anything is sent', async () 
       },
     );
   }
+  // As from a program without types.
+  const misspelled: object = { clusterName: 'orders' };
+  assert.throws(
+    () => new Client('ids', misspelled),
+    /there is no option clusterName: it must be one of cluster, /,
+  );
+  const trusting: object = { rejectUnauthorized: false };
+  assert.throws(
+    () => new Client('ids', { tls: trusting }),
+    /there is no option tls.rejectUnauthorized: it must be one /,
+  );
   assert.throws(() => new Client([]), /the list of servers is empty/);
   assert.throws(() => new Client(['ids', 'http://ids']), /the one scheme that there is/);
   await using client = new Client('127.0.0.1');

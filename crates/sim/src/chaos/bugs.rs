@@ -17,7 +17,6 @@ pub const RARE: &[&str] = &[
     "RolledBackLifeUnseen",
     "ClosedWithRequest",
     "WordsUnheard",
-    "DoubtIgnored",
 ];
 
 /// Those that are found where lives share pids in a simulated etcd, without servers around them: see
