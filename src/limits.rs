@@ -451,6 +451,10 @@ pub const SETTLE_LEAST: Duration = STOP_TIMEOUT.saturating_sub(STOP_DRAIN);
 /// A timer of a stop that is this late shows that the process was paused: a turn of the loop takes less. A pause is
 /// not time that the disk had.
 pub const PAUSED: Duration = Duration::from_millis(100);
+
+/// How often a pause puts off the end of a stop. A process whose timer is late each time is not paused but gets too little of
+/// a CPU, and if its disk hangs too, it would never end.
+pub const STOP_PAUSES_MAX: u32 = 2;
 const _: () =
     assert!(STOP_TIMEOUT.as_nanos() + LAST_LINES_TIMEOUT.as_nanos() <= STOP_MAX.as_nanos());
 

@@ -16,7 +16,9 @@ use ipseity_core::{
 
 use crate::{
     edge::Edge,
-    limits::{PAUSED, SETTLE_LEAST, STOP_DRAIN, STOP_REPEAT, STOP_TIMEOUT, STORAGE_EXIT},
+    limits::{
+        PAUSED, SETTLE_LEAST, STOP_DRAIN, STOP_PAUSES_MAX, STOP_REPEAT, STOP_TIMEOUT, STORAGE_EXIT,
+    },
     mailbox::Entry,
 };
 
@@ -41,8 +43,9 @@ pub(super) enum Step {
     /// Requests that have arrived are still read and answered, also those of clients that have to read replies first. The
     /// whole stop ends at the deadline.
     Draining { deadline: Instant },
-    /// The actor was told to stop, and the exact sequence is being made durable. The disk has until the deadline.
-    Settling { deadline: Instant },
+    /// The actor was told to stop, and the exact sequence is being made durable. The disk has until the deadline. So often the
+    /// process was paused beyond it, and it was put off.
+    Settling { deadline: Instant, pauses: u32 },
     /// The exact sequence is durable. The remaining answers are being written, clients close, and the last news of the
     /// peers is being saved.
     Flushing,
@@ -141,12 +144,12 @@ impl<E: Edge> Server<E> {
 
     fn stop_actor(&mut self, at: Instant, deadline: Instant) {
         // After a pause of the process the deadline may be over, but the disk has had no time yet.
-        self.settle_until(at, deadline.max(self.now.after(SETTLE_LEAST)));
+        self.settle_until(at, deadline.max(self.now.after(SETTLE_LEAST)), 0);
         self.mailbox.dispatch(Entry::Event(Event::Stop));
     }
 
-    fn settle_until(&mut self, at: Instant, deadline: Instant) {
-        let step = Step::Settling { deadline };
+    fn settle_until(&mut self, at: Instant, deadline: Instant, pauses: u32) {
+        let step = Step::Settling { deadline, pauses };
         self.stopping = Stopping::Asked { at, step };
         self.timers.set(Timer::Stop, deadline);
     }
@@ -200,8 +203,10 @@ impl<E: Edge> Server<E> {
                 // Clients keep asking, or do not read. What is read from now on is refused.
                 Step::Draining { deadline } => self.stop_actor(at, deadline),
                 // The process was paused beyond the deadline, perhaps since before the write began.
-                Step::Settling { deadline } if self.now.since(deadline) >= PAUSED => {
-                    self.settle_until(at, self.now.after(SETTLE_LEAST));
+                Step::Settling { deadline, pauses }
+                    if pauses < STOP_PAUSES_MAX && self.now.since(deadline) >= PAUSED =>
+                {
+                    self.settle_until(at, self.now.after(SETTLE_LEAST), pauses + 1);
                 }
                 Step::Settling { .. } => {
                     self.tell_of_slow_stop();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ipseity::{
     limits::{
-        FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT, STOP_DRAIN, STOP_TIMEOUT, STORAGE_EXIT,
-        SWEEP_INTERVAL,
+        FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT, PAUSED, STOP_DRAIN, STOP_PAUSES_MAX,
+        STOP_TIMEOUT, STORAGE_EXIT, SWEEP_INTERVAL,
     },
     server::Exit,
 };
@@ -342,6 +342,25 @@ fn a_pause_behind_the_last_request_of_a_stop_takes_no_time_from_the_last_write()
     let (waited, exit) = exit(&mut world);
     assert_eq!((waited, exit), (SECOND, Exit::Clean));
     assert_eq!(world.node(0).disk.durable.get(), 1);
+}
+
+#[test]
+fn a_process_that_is_always_late_ends_its_stop_too() {
+    let (mut world, client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
+    client.ask(1);
+    world.drive();
+    world.signal(0);
+    world.step(0);
+    let mut late = 0;
+    while world.exit(0).is_none() {
+        let resumed = world.now().after(STOP_TIMEOUT + PAUSED);
+        world.net().now = resumed;
+        world.drive();
+        late += 1;
+        // First it stops to answer, and at last it gives the disk up.
+        assert!(late <= 2 + STOP_PAUSES_MAX, "it never ends");
+    }
+    assert_eq!(world.exit(0), Some(Exit::StorageFailed));
 }
 
 #[test]
