@@ -2,6 +2,8 @@
 //! Those of the core and of a frame are in their own crates, `ipseity_core::limits` and
 //! `ipseity_frames::limits`.
 
+// Long because: whoever looks for a bound of the server finds it here, with its reason.
+
 use std::time::Duration;
 
 use ipseity_core::limits::{

@@ -303,7 +303,14 @@ impl Server {
 
     /// A connection to it.
     pub fn connect(&self) -> Connection {
-        Connection::new(TcpStream::connect(self.address).unwrap())
+        match TcpStream::connect(self.address) {
+            Ok(stream) => Connection::new(stream),
+            Err(error) => {
+                // If it is refused, the server is about to end, and its log says why.
+                self.log.wait_for_end();
+                panic!("{error}: {}\n{}", self.address, self.log())
+            }
+        }
     }
 
     /// Its status.
