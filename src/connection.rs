@@ -96,8 +96,17 @@ pub(crate) enum Opening {
     Any,
     /// Only with TLS.
     Sealed,
-    /// It has begun.
+    /// It has begun, and no message was whole yet.
     Begun,
+    /// It has sent a message, so it is known how it speaks.
+    Spoken,
+}
+
+impl Opening {
+    /// Whether it is known if the connection uses TLS.
+    pub(crate) const fn is_decided(self) -> bool {
+        matches!(self, Opening::Begun | Opening::Spoken)
+    }
 }
 
 /// Whether more frames of a connection may be decoded.

@@ -109,7 +109,9 @@ impl<S: Socket> Transport<S> {
         self.shared.sweep_wanted |= opening == Opening::Sealed || listener.codec.is_http();
         let grants = match opening {
             Opening::Sealed => Grants::NONE,
-            Opening::Any | Opening::Begun => listener.grants_for(address.ip(), &self.shared.trust),
+            Opening::Any | Opening::Begun | Opening::Spoken => {
+                listener.grants_for(address.ip(), &self.shared.trust)
+            }
         };
         let terms = Terms {
             origin: Origin::Accepted,

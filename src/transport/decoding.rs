@@ -10,7 +10,7 @@ use ipseity_frames::{Kind, WireError};
 
 use crate::{
     codec::{Inbound, take_framed_requests},
-    connection::{Connection, ConnectionState, Gate, Origin, Place},
+    connection::{Connection, ConnectionState, Gate, Opening, Origin, Place},
     edge::Socket,
     limits::{
         FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX,
@@ -77,6 +77,9 @@ impl Shared {
                 c.owed += asked.requests as u32;
                 self.in_flight += asked.requests;
                 taken += asked.requests;
+                if asked.requests > 0 {
+                    c.opening = Opening::Spoken;
+                }
                 if asked.last_may_wait {
                     self.let_wait_alone(c);
                     break;
@@ -112,6 +115,7 @@ impl Shared {
                 Err(error) => return Decoded::Broken(Box::new(error)),
             };
             taken += 1;
+            c.opening = Opening::Spoken;
             let what = match inbound {
                 Inbound::Message(message) => self.take(c, message),
                 Inbound::Http(request) => self.take_http(c, request),

@@ -50,7 +50,7 @@ impl Shared {
                 mailbox.dispatch_bare_requests(c.id, 1);
                 c.owed = 1;
                 self.in_flight += 1;
-                c.opening = Opening::Begun;
+                c.opening = Opening::Spoken;
                 c.progress_at = now;
                 return true;
             }
@@ -62,7 +62,7 @@ impl Shared {
                 self.let_wait_alone(c);
             }
             if asked.requests > 0 {
-                c.opening = Opening::Begun;
+                c.opening = Opening::Spoken;
             }
             if self.decoder.is_empty() {
                 c.progress_at = now;
@@ -255,7 +255,7 @@ impl Shared {
         }
         let begins = match c.opening {
             Opening::Any | Opening::Sealed if !self.decoder.is_empty() => self.begin(c, now),
-            Opening::Any | Opening::Sealed | Opening::Begun => Begins::Message,
+            Opening::Any | Opening::Sealed | Opening::Begun | Opening::Spoken => Begins::Message,
         };
         let stop = match begins {
             Begins::Handshake => Stop::Handshake,
@@ -311,7 +311,7 @@ impl Shared {
     ) -> Stop {
         loop {
             if !self.decoder.is_empty() {
-                if c.opening != Opening::Begun {
+                if !c.opening.is_decided() {
                     match self.begin(c, now) {
                         Begins::Message => {}
                         Begins::Handshake => return Stop::Handshake,
@@ -419,7 +419,9 @@ impl Shared {
             return self.close(c, CloseReason::Wire(error));
         }
         c.go_on_to(ConnectionState::Draining);
-        let is_http = !c.codec.is_http() && c.owed == 0 && ipseity_http::looks_like_http(c.input());
+        let is_http = !c.codec.is_http()
+            && c.opening != Opening::Spoken
+            && ipseity_http::looks_like_http(c.input());
         c.keep_input(&[], &mut self.pool);
         if is_http {
             self.set_codec(c, Codec::Http(Exchange::REFUSAL));

@@ -22,7 +22,7 @@ use crate::{
     buffer::BufferPool,
     codec::{Codec, Replies},
     connection::{
-        CloseReason, Connection, ConnectionState, Gate, LinkState, Opening, Origin, Place, Resume,
+        CloseReason, Connection, ConnectionState, Gate, LinkState, Origin, Place, Resume,
     },
     edge::Socket,
     limits::{FRAMES_IN_FLIGHT_MAX, LOOKS_IN_FLIGHT_MAX},
@@ -267,7 +267,7 @@ impl Shared {
         let sealed = match &c.session {
             Some(session) => session.held_bytes(),
             // It waits for its turn to begin a handshake.
-            None if c.opening != Opening::Begun => c.input().len(),
+            None if !c.opening.is_decided() => c.input().len(),
             None => 0,
         };
         let pending = replies + sealed;

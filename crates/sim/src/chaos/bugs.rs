@@ -406,7 +406,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "WordsUnheard",
         wrong: "A life that waits for its answer is not heard meanwhile, even if it says that it gives up.",
-        seed: 299,
+        seed: 12_566,
     },
     Bug {
         name: "HangupStops",
@@ -489,7 +489,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "ClosedWithRequest",
         wrong: "A client whose request has arrived is closed to make room.",
-        seed: 3549,
+        seed: 4_523,
     },
     Bug {
         name: "NewestIdleCloses",
