@@ -135,3 +135,12 @@ fn a_server_whose_disk_failed_may_exit_in_the_middle_of_a_reply() {
     ];
     connection::check(&FOUND);
 }
+
+/// Found by the fuzzer: HTTP is answered in HTTP if it comes first. Behind a frame that was answered it is only a malformed
+/// frame.
+#[test]
+fn http_is_answered_in_http_only_if_it_comes_first() {
+    connection::check(b"\0\0\0TRACE ");
+    // Byte by byte, with a pause.
+    connection::check(b"\x80\x01\x01\0\x0d\x01\0\0\0\x01\0\0\0\0\0\0\0\0POST ");
+}

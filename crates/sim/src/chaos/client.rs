@@ -28,6 +28,8 @@ pub struct Floor {
     pub absorbed: u64,
     /// When that process began.
     pub began: Instant,
+    /// When the request was made, or a little before.
+    pub asked_at: Instant,
 }
 
 /// A request of a client that is not answered yet.

@@ -291,6 +291,10 @@ impl Cluster {
         }
         let kept = kept(&net, number, &self.judge.lives[number], now);
         let life = &mut self.judge.lives[number];
+        match kept.is_let_go {
+            true => _ = life.let_go_at.get_or_insert(now),
+            false => life.let_go_at = None,
+        }
         life.disk_failed = kept.faults_met > machine.faults_before;
         if life.disk_failed {
             machine.has_failed = true;
@@ -301,7 +305,6 @@ impl Cluster {
         }
         if !wiretap.parts.is_empty() || life.advances.waits() {
             life.allowed = kept.allowed.get();
-            life.is_let_go = kept.is_let_go;
             life.grants = kept.granted.0;
             let budgets = self.plan.budgets;
             // Both budgets share the rate, and later starts begin with an empty budget for clients.

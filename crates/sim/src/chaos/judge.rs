@@ -118,8 +118,9 @@ pub struct Life {
     pub is_in_etcd: bool,
     /// Once a later life of its pid has handed out something, it hands out nothing more.
     pub keeps_order: bool,
-    /// Etcd has ended its lease, so another life may take its pid.
-    pub is_let_go: bool,
+    /// Since when etcd has ended its lease, so that another life may take its pid. A moment later than that, if it does not
+    /// run then.
+    pub let_go_at: Option<Instant>,
     /// The highest sequence that it has handed out.
     pub left: u64,
 }
@@ -422,12 +423,14 @@ impl Judge {
                 told: 0,
                 absorbed: life.advances.absorbed(),
                 began,
+                asked_at: self.now,
             },
             false => Floor {
                 left: state.left,
                 told: state.told,
                 absorbed: life.advances.absorbed(),
                 began,
+                asked_at: self.now,
             },
         }
     }
@@ -446,6 +449,14 @@ impl Judge {
             let absorbed = if is_same { floor.absorbed } else { 0 };
             floor.left.max(told).max(absorbed)
         }
+    }
+
+    /// Whether a life hands out what it was asked for after etcd had ended its lease. What it had handed out before may
+    /// still come late.
+    pub fn hands_out_in_doubt(&self, server: usize, floor: &Floor, began: Instant) -> bool {
+        let life = &self.lives[server];
+        let is_later = |let_go_at| floor.asked_at >= let_go_at;
+        life.keeps_order && floor.began == began && life.let_go_at.is_some_and(is_later)
     }
 
     /// Someone asks a server for identities.
@@ -590,9 +601,6 @@ impl Judge {
         }
         let (keeps_order, boot) = (self.lives[server].keeps_order, self.lives[server].boot);
         self.lives[server].left = self.lives[server].left.max(high);
-        if keeps_order && self.lives[server].is_let_go {
-            return self.note_violation(|| format!("{}, and etcd has ended its lease", shown()));
-        }
         let state = self.pid(pid);
         state.left = state.left.max(high);
         let above = state.blocks.range(high + 1..).next();

@@ -145,10 +145,15 @@ impl Cluster {
             .pids
             .as_ref()
             .is_some_and(|world| world.has_stopped(session));
+        let was_lost = net
+            .pids
+            .as_ref()
+            .is_some_and(|world| world.was_replaced(session));
         drop(net);
         let has_reason = match exit {
             Exit::Clean => signals > 0 && is_noted,
-            Exit::Objected => signals > 0 && (is_lost || is_held_back),
+            // When etcd was restored since, it may not know of that other life any more.
+            Exit::Objected => signals > 0 && (is_lost || was_lost || is_held_back),
             Exit::Refused => is_lost || is_held_back,
             Exit::Fenced => is_lost || is_breached,
             // It was told to stop a second time, or etcd did not answer for as long as a stop may take.

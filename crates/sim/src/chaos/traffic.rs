@@ -267,8 +267,17 @@ impl Cluster {
                 },
                 Message::IdentityReply { first, count: got },
             ) => {
+                let began = self.machines[server].began;
+                if self.judge.hands_out_in_doubt(server, floor, began) {
+                    return self.judge.note_violation(|| {
+                        format!(
+                            "server {server} answers client {number} with {got} from {first}, and etcd had ended its \
+                             lease before it was asked"
+                        )
+                    });
+                }
                 let identity = Identity::from_u64(*first);
-                let least = self.judge.least(server, floor, self.machines[server].began);
+                let least = self.judge.least(server, floor, began);
                 let is_greater = identity.is_some_and(|identity| identity.sequence().get() > least);
                 if count == got && is_greater && first > after {
                     let last = first + (u64::from(*got) - 1) * 1024;

@@ -7,9 +7,11 @@ use std::time::Duration;
 use ipseity::{limits::FRAME_TIMEOUT, secure::PlainFrom, server::Exit};
 use ipseity_core::words::{ErrorCode, Message};
 use ipseity_frames::{Kind, Receiver};
+use ipseity_http::looks_like_http;
 
 use super::{
     frames::{self, Outcome},
+    http::is_answer,
     input::{Input, pieces},
     sealed::offered,
     streams::{are_records, begins_tls, decoded},
@@ -260,6 +262,10 @@ fn judge(scene: &Scene, stream: &[u8], replies: &[u8], honest: &mut Honest, worl
     // A server whose disk has failed exits even if only a part of a reply has left.
     if scene.offers_tls && begins_tls(stream) {
         return are_records(replies, world.exit(0).is_some());
+    }
+    // Who begins with HTTP is told so in HTTP, once. Behind a frame that would only be a malformed frame.
+    if !scene.is_dialed && looks_like_http(stream) && replies.starts_with(b"HTTP/") {
+        return is_answer(replies, true);
     }
     let replies = decoded(replies, world.exit(0).is_some());
     if scene.is_dialed {

@@ -101,7 +101,7 @@ fn check_answer(parsed: &Parsed) {
 
 /// Whether these bytes are one answer of HTTP/1.1: its head has only the headers that there are, and its body has the
 /// length that is said, or is left out.
-fn is_answer(bytes: &[u8], closes: bool) {
+pub(super) fn is_answer(bytes: &[u8], closes: bool) {
     const HEADERS: [&str; 10] = [
         "Content-Type",
         "Content-Length",
