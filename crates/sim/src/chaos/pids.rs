@@ -140,20 +140,17 @@ impl Cluster {
             is_held_back,
             ..
         } = self.judge.lives[number];
+        let was_breached = self.judge.pids[&self.judge.lives[number].pid].was_breached;
         let net = self.net.borrow();
         let is_noted = net
             .pids
             .as_ref()
             .is_some_and(|world| world.has_stopped(session));
-        let was_lost = net
-            .pids
-            .as_ref()
-            .is_some_and(|world| world.was_replaced(session));
         drop(net);
         let has_reason = match exit {
             Exit::Clean => signals > 0 && is_noted,
-            // When etcd was restored since, it may not know of that other life any more.
-            Exit::Objected => signals > 0 && (is_lost || was_lost || is_held_back),
+            // After a restore its peers may know of a later life than etcd does.
+            Exit::Objected => signals > 0 && (is_lost || was_breached),
             Exit::Refused => is_lost || is_held_back,
             Exit::Fenced => is_lost || is_breached,
             // It was told to stop a second time, or etcd did not answer for as long as a stop may take.

@@ -2,7 +2,7 @@
 //! call, so that the calls of several servers interleave.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
@@ -45,8 +45,6 @@ pub struct World {
     ceilings: BTreeMap<u64, Sequence>,
     /// The life that has claimed each pid last: its boot and its session.
     newest: BTreeMap<Pid, (u64, u64)>,
-    /// The sessions of the lives after which another one has claimed their pid.
-    replaced: BTreeSet<u64>,
     /// The lives that have noted that they stopped.
     stopped: Vec<u64>,
     /// When the next look at it is due.
@@ -78,7 +76,6 @@ impl World {
             random,
             ceilings: BTreeMap::new(),
             newest: BTreeMap::new(),
-            replaced: BTreeSet::new(),
             stopped: Vec::new(),
             due: None,
             restored_at: None,
@@ -161,12 +158,7 @@ impl World {
             let state = State::read(&value).expect("servers write what they can read");
             let ceiling = self.ceilings.entry(state.session).or_default();
             *ceiling = state.ceiling.max(*ceiling);
-            let before = self.newest.insert(pid, (state.boot, state.session));
-            if let Some((_, session)) = before
-                && session != state.session
-            {
-                self.replaced.insert(session);
-            }
+            self.newest.insert(pid, (state.boot, state.session));
             if state.stopped {
                 self.stopped.push(state.session);
             }
@@ -200,11 +192,6 @@ impl World {
         self.newest
             .get(&pid)
             .is_some_and(|(_, newest)| *newest != session)
-    }
-
-    /// Whether another life has claimed the pid of this one after it, even if etcd was restored since.
-    pub fn was_replaced(&self, session: u64) -> bool {
-        self.replaced.contains(&session)
     }
 
     /// Whether etcd has ended the lease of a life, so that anybody may take its pid. A life that has stopped has given it
