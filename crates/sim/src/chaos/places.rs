@@ -165,7 +165,9 @@ impl Cluster {
         }
         let is_counted = |held: &&EndId| {
             let held = **held;
+            // One that the client has left is closed in this turn or the next, and its place may be given away before.
             !net.ends[held].is_over()
+                && !net.ends[held].is_left()
                 && net.ends[held].remote().ip() == remote.ip()
                 && self.judge.has_served(held)
         };
