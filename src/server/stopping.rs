@@ -43,8 +43,8 @@ pub(super) enum Step {
     /// Requests that have arrived are still read and answered, also those of clients that have to read replies first. The
     /// whole stop ends at the deadline.
     Draining { deadline: Instant },
-    /// The actor was told to stop, and the exact sequence is being made durable. The disk has until the deadline. So often the
-    /// process was paused beyond it, and it was put off.
+    /// The actor was told to stop, and the exact sequence is being made durable. The disk has until the deadline. `pauses`
+    /// is how often that was put off, because the process was paused beyond it.
     Settling { deadline: Instant, pauses: u32 },
     /// The exact sequence is durable. The remaining answers are being written, clients close, and the last news of the
     /// peers is being saved.

@@ -253,9 +253,9 @@ impl Shared {
                 Pulled::Part | Pulled::Full | Pulled::Nothing => {}
             }
         }
-        let begins = match c.opening {
-            Opening::Any | Opening::Sealed if !self.decoder.is_empty() => self.begin(c, now),
-            Opening::Any | Opening::Sealed | Opening::Begun | Opening::Spoken => Begins::Message,
+        let begins = match c.opening.is_decided() || self.decoder.is_empty() {
+            true => Begins::Message,
+            false => self.begin(c, now),
         };
         let stop = match begins {
             Begins::Handshake => Stop::Handshake,

@@ -33,7 +33,7 @@ impl Place {
     /// What the flags name. Without `--cluster`, the pids are those of `cluster`.
     pub(super) fn of(matches: &Matches, cluster: ClusterName) -> Result<Place, Failure> {
         let given = matches.opt_str("store");
-        let named = given.or_else(|| env::var(STORE).ok().filter(|text| !text.is_empty()));
+        let named = given.or_else(|| variable(STORE));
         let named = named.ok_or_else(|| {
             Failure::Usage("--store URL is missing, as in --store etcd://10.0.1.1".to_owned())
         })?;
@@ -83,9 +83,14 @@ fn file(
     file.filter(|file| !file.as_os_str().is_empty())
 }
 
+/// The value of a variable, unless it is empty.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// The cluster whose pids are meant if no flag says it: that of the server whose variables these are.
 pub(super) fn usual_cluster() -> Result<ClusterName, Failure> {
-    match env::var(CLUSTER).ok().filter(|name| !name.is_empty()) {
+    match variable(CLUSTER) {
         None => Ok(ClusterName::default()),
         Some(name) => ClusterName::try_from(name)
             .map_err(|error| Failure::Usage(format!("{CLUSTER}: {error}"))),

@@ -291,10 +291,7 @@ impl Cluster {
         }
         let kept = kept(&net, number, &self.judge.lives[number], now);
         let life = &mut self.judge.lives[number];
-        match kept.is_let_go {
-            true => _ = life.let_go_at.get_or_insert(now),
-            false => life.let_go_at = None,
-        }
+        life.let_go_at = kept.is_let_go.then(|| life.let_go_at.unwrap_or(now));
         life.disk_failed = kept.faults_met > machine.faults_before;
         if life.disk_failed {
             machine.has_failed = true;

@@ -94,8 +94,6 @@ pub struct Life {
     pub disk_failed: bool,
     /// Somebody has told it to stop.
     pub is_objected: bool,
-    /// It was refused because of a claim that another life has left open, and the word of an operator does not end one.
-    pub is_held_back: bool,
     /// It has told somebody that it is over.
     pub is_over: bool,
     /// How far it has come, as it has told last.

@@ -135,12 +135,11 @@ impl Cluster {
         let signals = self.machines[number].signals.len();
         let is_lost = self.has_lost_its_pid(number);
         let is_breached = self.sees_a_breach(number);
-        let Life {
-            session,
-            is_held_back,
-            ..
-        } = self.judge.lives[number];
-        let was_breached = self.judge.pids[&self.judge.lives[number].pid].was_breached;
+        let session = self.judge.lives[number].session;
+        let state = &self.judge.pids[&self.judge.lives[number].pid];
+        let was_breached = state.was_breached;
+        // What an operator says after a restore does not end a claim that was left open.
+        let is_held_back = state.is_vouched && state.known.has_left_claim();
         let net = self.net.borrow();
         let is_noted = net
             .pids

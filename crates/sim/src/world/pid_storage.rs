@@ -197,11 +197,12 @@ impl World {
     /// Whether etcd has ended the lease of a life, so that anybody may take its pid. A life that has stopped has given it
     /// back, and of what a backup knows of leases nothing follows.
     pub fn has_ended_lease(&self, pid: Pid, session: u64) -> bool {
+        if self.restored_at.is_some() || self.has_stopped(session) {
+            return false;
+        }
         let owner = self.etcd.store.value(&self.layout.owner(pid));
         let owner = owner.map(|text| Owner::read(text).expect("servers write what they can read"));
         owner.is_none_or(|owner| owner.session != session)
-            && self.restored_at.is_none()
-            && !self.has_stopped(session)
     }
 
     /// Whether a life has noted that it stopped.

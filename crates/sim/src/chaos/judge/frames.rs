@@ -80,13 +80,6 @@ impl Judge {
                 if code != ErrorCode::NotAPeer.get() {
                     self.answers(hearer);
                 }
-                if code == ErrorCode::HeldByAnother.get()
-                    && let Some(hearer) = hearer
-                {
-                    let pid = &self.pids[&self.lives[hearer].pid];
-                    let is_held_back = pid.is_vouched && pid.known.has_left_claim();
-                    self.lives[hearer].is_held_back |= is_held_back;
-                }
                 self.coverage.code(code);
                 hear_error(state, body);
             }
